@@ -110,6 +110,7 @@ struct fake_zdev_params {
 struct fake_zdev *fake_zdev_create(struct kunit *test,
 				   const struct fake_zdev_params *params);
 void fake_zdev_grow(struct kunit *test, struct fake_zdev *zdev);
+void fake_zdev_destroy(struct kunit *test, struct fake_zdev *zdev);
 
 unsigned long fake_zdev_nr_pages(const struct fake_zdev *zdev);
 void *fake_zdev_owner(const struct fake_zdev *zdev);
@@ -175,6 +176,7 @@ enum fake_zdev_event_type {
  *	callback, after the split.
  * @refcount: of that folio
  * @locked: that folio is locked
+ * @mapping: mapping of that folio; NULL is promised to FREE
  * @tail_idx: SPLIT: first page of the new folio; else FAKE_ZDEV_NO_PAGE
  * @tail_order: SPLIT: order of the new folio
  * @tail_refcount: SPLIT: refcount of the new folio
@@ -194,6 +196,7 @@ struct fake_zdev_event {
 	unsigned int order;
 	int refcount;
 	bool locked;
+	const void *mapping;
 	unsigned long tail_idx;
 	unsigned int tail_order;
 	int tail_refcount;
@@ -229,6 +232,10 @@ unsigned long fake_zdev_count(struct fake_zdev *zdev, enum fake_zdev_event_type 
 unsigned long fake_zdev_nr_lost_events(struct fake_zdev *zdev);
 void fake_zdev_clear_events(struct fake_zdev *zdev);
 void fake_zdev_set_hook(struct fake_zdev *zdev, fake_zdev_hook_t hook, void *arg);
+
+/*
+ * MMU notifiers that log: fake_zone_device_watch.c
+ */
 void fake_zdev_watch(struct kunit *test, struct fake_zdev *zdev, struct mm_struct *mm,
 		     unsigned long start, unsigned long end);
 

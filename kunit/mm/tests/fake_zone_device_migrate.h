@@ -73,11 +73,12 @@ struct fake_zdev_migration {
  * The phases. Context for all: process context, mmap lock of the mm of the VMA
  * held for reading from before setup until after finalize.
  */
-void fake_zdev_migration_init(struct kunit *test, struct fake_zdev_migration *m,
-			      struct fake_zdev *from, struct fake_zdev *to,
-			      struct vm_area_struct *vma,
-			      unsigned long start, unsigned long end,
-			      unsigned long flags);
+struct fake_zdev_migration *
+fake_zdev_migration_init(struct kunit *test,
+			 struct fake_zdev *from, struct fake_zdev *to,
+			 struct vm_area_struct *vma,
+			 unsigned long start, unsigned long end,
+			 unsigned long flags);
 int fake_zdev_migration_setup(struct fake_zdev_migration *m);
 void fake_zdev_migration_copy(struct fake_zdev_migration *m,
 			      enum fake_zdev_policy policy);
