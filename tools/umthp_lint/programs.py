@@ -37,7 +37,8 @@ def _findings(command: List[str], root: Path) -> Iterator[Problem]:
     """Run a program that prints `file:line[:column]: text` for each problem."""
     result = _run(command)
     found = False
-    for line in result.stdout.splitlines():
+    # pyflakes tells of syntax errors on stderr.
+    for line in (result.stdout + result.stderr).splitlines():
         match = re.match(r'(.+?):(\d+):(?:\d+:)? ?(.+)', line)
         if match:
             found = True

@@ -67,7 +67,7 @@ def licence(sources: Iterable[Source]) -> Iterator[Problem]:
         if source.path.endswith('.c'):
             wanted = f'// {SPDX}'
         elif source.path.endswith('.h'):
-            wanted = f'/* {SPDX} */'
+            wanted = f'/* {SPDX}'
         elif (source.is_python or source.is_shell
               or source.name in ('Makefile', 'Kconfig', 'Kbuild')):
             wanted = f'# {SPDX}'
