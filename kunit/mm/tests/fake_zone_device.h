@@ -28,7 +28,6 @@
 
 #include <kunit/test.h>
 #include <linux/bits.h>
-#include <linux/huge_mm.h>
 #include <linux/memremap.h>
 #include <linux/migrate.h>
 #include <linux/mm.h>
@@ -88,7 +87,7 @@ enum fake_zdev_poison {
  * @nr_pages: pages of each chunk, a multiple of HPAGE_PMD_NR; 0: 4 * HPAGE_PMD_NR
  * @nr_chunks: chunks to begin with, each with a dev_pagemap of its own; 0: 1
  * @nr_events: size of the event log; 0: enough for every page of the first
- *	chunks to be allocated, copied, split and freed four times
+ *	chunks to be allocated, copied, split off and freed twice
  * @poison: parts to poison in each page that is or becomes free, a mask of
  *	enum fake_zdev_poison; 0: none, leave what the last life left
  * @owner: owner of the pages as in dev_pagemap, shared between devices that
@@ -134,6 +133,10 @@ unsigned long fake_zdev_nr_free(struct fake_zdev *zdev);
 unsigned long fake_zdev_nr_free_blocks(struct fake_zdev *zdev, unsigned int order);
 int fake_zdev_live_order(struct fake_zdev *zdev, unsigned long idx);
 unsigned long fake_zdev_count_leaks(struct fake_zdev *zdev);
+
+/*
+ * Is the pool what it must be?: fake_zone_device_check.c
+ */
 unsigned long fake_zdev_count_pool_errors(struct fake_zdev *zdev, char *why, size_t size);
 void fake_zdev_check_pool(struct kunit *test, struct fake_zdev *zdev);
 
@@ -150,7 +153,8 @@ void fake_zdev_poison_free(struct fake_zdev *zdev, unsigned long mask);
  * @FAKE_ZDEV_SPLIT_DONE: ->folio_split(folio, NULL)
  * @FAKE_ZDEV_MIGRATE_TO_RAM: ->migrate_to_ram(vmf), on entry
  * @FAKE_ZDEV_COPY_TO_DEV: a folio of the device was filled
- * @FAKE_ZDEV_COPY_TO_RAM: a folio of the device was copied to system memory
+ * @FAKE_ZDEV_COPY_TO_RAM: a folio of the device, or a part of it, was copied to
+ *	system memory
  * @FAKE_ZDEV_INVALIDATE: an MMU notifier of fake_zdev_watch() was called
  * @FAKE_ZDEV_NR_EVENT_TYPES: number of types
  */
@@ -171,9 +175,10 @@ enum fake_zdev_event_type {
  * @seq: position in the order of the events of all devices
  * @type: what happened
  * @idx: the first page of the folio concerned; the faulting page for
- *	MIGRATE_TO_RAM; FAKE_ZDEV_NO_PAGE for INVALIDATE
+ *	MIGRATE_TO_RAM, the first copied one for COPY_TO_RAM; FAKE_ZDEV_NO_PAGE
+ *	for INVALIDATE
  * @order: order of that folio. In SPLIT and SPLIT_DONE: as it is inside the
- *	callback, after the split.
+ *	callback, after the split. In COPY_TO_RAM: of the copy.
  * @refcount: of that folio
  * @locked: that folio is locked
  * @mapping: mapping of that folio; NULL is promised to FREE
