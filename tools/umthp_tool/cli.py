@@ -1,0 +1,180 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The command line: arguments, signals, and the one place where errors become exit codes."""
+from __future__ import annotations
+
+import argparse
+import errno
+import importlib.util
+import os
+import signal
+import sys
+import traceback
+from types import FrameType
+from typing import Callable, List, Optional
+
+from . import __version__, clean, doctor, run_command
+from .config import DEFAULT
+from .console import Console
+from .context import Context
+from .errors import EXIT_HOST, EXIT_PASS, EXIT_USAGE, Interrupted, UmthpError, bisect_code
+from .process import disk_full
+
+DESCRIPTION = "Test device-private transparent huge pages of a kernel tree in user-mode Linux."
+EPILOG = """\
+commands:
+  run [GLOB]     build if needed, boot, run the suites, one verdict
+  build          prepare the tree and build the kernel only
+  exec [GLOB]    run the kernel that was built last
+  list [GLOB]    tests, --suites, --variants or --kernels
+  selftest NAME  upstream's own selftest, unmodified, in that UML
+  doctor         what this host lacks, and how to get it
+  clean          remove trees and builds from the cache; --all for everything
+  version        version of umthp
+
+exit codes: 0 pass, 1 fail or splat, 2 usage, 3 nothing ran, 4 configuration, 5 build,
+6 series or unsupported kernel, 7 host, 8 time-out or crash.
+In a kernel tree: `umthp run` tests it, edits included; it is never written to.
+"""
+
+
+def _positive(text: str) -> int:
+    value = int(text)
+    if value < 1:
+        raise argparse.ArgumentTypeError("must be 1 or more")
+    return value
+
+
+def _common(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("-v", "--verbose", action="store_true",
+                        help="show every command and every test")
+    parser.add_argument("-q", "--quiet", action="store_true",
+                        help="nothing but failures and errors")
+
+
+def kernel_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of every command that needs a kernel."""
+    _common(parser)
+    parser.add_argument("--kernel", metavar="WHAT",
+                        help="git tree, plain tree, tarball or package (default: the kernel tree "
+                        "around the current directory, else the newest supported package)")
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--rev", metavar="REV", help="test this commit of the git tree")
+    what.add_argument("--staged", action="store_true", help="test the index of the git tree")
+    parser.add_argument("--update", action="store_true",
+                        help="look for a newer point release of the package")
+    parser.add_argument("--variant", default=DEFAULT, metavar="NAME",
+                        help="kernel configuration (`umthp list --variants`)")
+    parser.add_argument("--jobs", "-j", type=_positive, metavar="N",
+                        help="parallel make jobs and boots (default: one a CPU)")
+    parser.add_argument("--dry-run", action="store_true", help="show the commands only")
+    parser.add_argument("--um-config", metavar="DIR",
+                        help="another um_config/: for work on the series itself")
+
+
+def run_arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("glob", nargs="?", metavar="GLOB", help="SUITE or SUITE.TEST, with * and ?")
+    parser.add_argument("--isolate", choices=("suite", "test"), help="one boot for each")
+    parser.add_argument("--slow", action="store_true", help="slow tests too")
+    parser.add_argument("--timeout", type=_positive, metavar="S", help="of one boot (default 300)")
+    parser.add_argument("--seccomp", choices=("on", "off", "auto"),
+                        help="UML's userspace mode (default: the kernel's, ptrace)")
+    parser.add_argument("--json", metavar="F", help="verdict as JSON, - for stdout")
+    parser.add_argument("--junit", metavar="F", help="results as JUnit XML, - for stdout")
+    parser.add_argument("--bisect", action="store_true",
+                        help="exit codes for git bisect run: 125 skips, 128+ stops")
+    parser.add_argument("--write-expected", action="store_true", help=argparse.SUPPRESS)
+
+
+def make_parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(
+        prog="umthp", description=DESCRIPTION, epilog=EPILOG,
+        usage="umthp COMMAND [options]     (umthp COMMAND --help for its options)",
+        formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--version", action="version", version="umthp " + __version__)
+    commands = parser.add_subparsers(dest="command", metavar="", help=argparse.SUPPRESS)
+
+    def command(name: str, main: Callable[[argparse.Namespace, Context], int], text: str,
+                kernel: bool = True) -> argparse.ArgumentParser:
+        sub = commands.add_parser(name, description=text)
+        (kernel_arguments if kernel else _common)(sub)
+        sub.set_defaults(main=main)
+        return sub
+
+    run_arguments(command("run", run_command.run, "Build if needed, run the suites, judge."))
+    run_arguments(command("exec", run_command.execute, "Run the kernel that was built last."))
+    command("build", run_command.build, "Prepare the tree and build the kernel.")
+    lists = command("list", run_command.list_command, "List tests.")
+    lists.add_argument("glob", nargs="?", metavar="GLOB")
+    lists.add_argument("--slow", action="store_true", help="slow tests too")
+    what = lists.add_mutually_exclusive_group()
+    for name in ("suites", "variants", "kernels"):
+        what.add_argument("--" + name, dest="what", action="store_const", const=name)
+    command("doctor", doctor.main, "Check what the host must give.", kernel=False)
+    cleaner = command("clean", clean.main, "Give disk space back.", kernel=False)
+    cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")
+    cleaner.add_argument("--dry-run", action="store_true", help="show what would go")
+    command("version", _version, "Version of umthp.", kernel=False)
+    _register_selftest(commands)
+    return parser
+
+
+def _register_selftest(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
+    if importlib.util.find_spec(__package__ + ".selftest"):
+        importlib.import_module(__package__ + ".selftest").register(commands)
+
+
+def _version(args: argparse.Namespace, context: Context) -> int:
+    context.console.say("umthp " + __version__)
+    return EXIT_PASS
+
+
+def _interrupt(signum: int, frame: Optional[FrameType]) -> None:
+    # A second signal while children are being killed must not stop that.
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        signal.signal(number, signal.SIG_IGN)
+    raise Interrupted(signum)
+
+
+def main(argv: Optional[List[str]] = None) -> int:
+    """Run one command; returns the exit code."""
+    parser = make_parser()
+    args = parser.parse_args(argv)
+    if not args.command:
+        parser.print_help(sys.stderr)
+        return EXIT_USAGE
+    for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+        if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGINT:
+            signal.signal(number, _interrupt)
+    console = Console(args.verbose, args.quiet)
+    debug = bool(os.environ.get("UMTHP_DEBUG"))
+    try:
+        return int(args.main(args, Context(args, console)))
+    except UmthpError as error:
+        return _fail(console, error, args, debug)
+    except Interrupted as error:
+        console.clear_status()
+        console.error("interrupted by %s" % signal.Signals(error.signum).name,
+                      "the cache is intact, run the command again to go on")
+        return 128 + error.signum
+    except BrokenPipeError:
+        # Whoever read our output has gone; nothing more can be told.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)
+        return 128 + signal.SIGPIPE
+    except OSError as error:
+        if debug:
+            traceback.print_exc()
+        if error.errno in (errno.ENOSPC, errno.EDQUOT):
+            return _fail(console, disk_full(error.filename or "the cache"), args, debug)
+        console.error("%s: %s" % (error.filename or "system", error.strerror or error),
+                      "run `umthp doctor`; UMTHP_DEBUG=1 shows where it happened")
+        return EXIT_HOST
+
+
+def _fail(console: Console, error: UmthpError, args: argparse.Namespace, debug: bool) -> int:
+    console.clear_status()
+    if debug:
+        traceback.print_exc()
+    console.error(error.cause, error.fix, error.log)
+    if getattr(args, "bisect", False):
+        return bisect_code(error.exit_code, error)
+    return error.exit_code

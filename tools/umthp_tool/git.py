@@ -1,0 +1,133 @@
+# SPDX-License-Identifier: GPL-2.0
+"""git, with an environment that cannot leak into or out of the user's repository.
+
+Two kinds of calls exist. `user_git` reads the user's repository and may never write there: no
+optional locks, no lazy fetch, objects into a private directory. `Git` is a repository of umthp's
+own in the cache: no configuration of the user or of the system applies to it, because a filter,
+a hook or an fsmonitor program configured elsewhere must not decide what is tested.
+"""
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Dict, List, Optional, Sequence
+
+from .errors import HostError, UmthpError, UsageError
+from .process import disk_full, no_space, quoted, run
+
+EMPTY_TREE = "4b825dc642cb6eb9a060e54bf8d69288fbee4904"
+
+
+class GitFailed(UmthpError):
+    """git said no; `stderr` has its own words. Callers turn it into their stage's error."""
+
+    exit_code = HostError.exit_code
+    verdict = HostError.verdict
+
+    def __init__(self, argv: Sequence[object], stderr: str) -> None:
+        last = stderr.strip().splitlines()
+        super().__init__("git failed: %s" % (last[-1] if last else "no message"),
+                         "run `umthp clean` if the cache is damaged; the command was: %s"
+                         % quoted(argv))
+        self.stderr = stderr
+
+
+def clean_env() -> Dict[str, str]:
+    """The environment without any GIT_* variable (a hook's would point git at the user's index)."""
+    env = {name: value for name, value in os.environ.items() if not name.startswith("GIT_")}
+    env.update(GIT_OPTIONAL_LOCKS="0", GIT_NO_LAZY_FETCH="1", GIT_TERMINAL_PROMPT="0",
+               GIT_ADVICE="0", LC_ALL="C")
+    return env
+
+
+def _checked(argv: List[object], env: Dict[str, str], cwd: Optional[Path],
+             data: Optional[bytes]) -> bytes:
+    done = run(argv, env=env, cwd=cwd, data=data)
+    if done.returncode == 0:
+        return done.stdout
+    stderr = done.stderr.decode("utf-8", "backslashreplace")
+    if no_space(stderr):
+        raise disk_full(env.get("GIT_DIR", cwd))
+    if "dubious ownership" in stderr:
+        where = stderr.split("'")[1] if "'" in stderr else str(cwd)
+        raise UsageError("git refuses to read %s: it belongs to another user" % where,
+                         "git config --global --add safe.directory %s" % quoted([where]))
+    raise GitFailed(argv, stderr)
+
+
+def user_git(tree: Path, *args: object, env: Optional[Dict[str, str]] = None,
+             data: Optional[bytes] = None) -> bytes:
+    """Ask the user's repository; with `env` for a private index or object directory."""
+    full = clean_env()
+    full.update(env or {})
+    return _checked(["git", "-C", tree, *args], full, None, data)
+
+
+class Git:
+    """A bare repository of umthp's own."""
+
+    def __init__(self, directory: Path, alternates: Sequence[Path] = ()) -> None:
+        self.dir = directory
+        self.alternates = list(alternates)
+
+    def init(self, object_format: str = "sha1") -> None:
+        """Create the repository unless it is there and whole."""
+        if (self.dir / "HEAD").is_file() and (self.dir / "objects").is_dir():
+            return
+        self.dir.mkdir(parents=True, exist_ok=True)
+        _checked(["git", "init", "-q", "--bare", "--template=",
+                  "--object-format=" + object_format, self.dir], self.env(bare=False), None, None)
+
+    def env(self, index: Optional[Path] = None, work_tree: Optional[Path] = None,
+            bare: bool = True) -> Dict[str, str]:
+        env = clean_env()
+        env.update(GIT_CONFIG_NOSYSTEM="1", GIT_CONFIG_GLOBAL=os.devnull,
+                   GIT_ATTR_NOSYSTEM="1", XDG_CONFIG_HOME=os.devnull)
+        if bare:
+            env["GIT_DIR"] = str(self.dir)
+        if self.alternates:
+            env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = os.pathsep.join(
+                _quote_alternate(path) for path in self.alternates)
+        if index is not None:
+            env["GIT_INDEX_FILE"] = str(index)
+        if work_tree is not None:
+            env["GIT_WORK_TREE"] = str(work_tree)
+        return env
+
+    def __call__(self, *args: object, index: Optional[Path] = None,
+                 work_tree: Optional[Path] = None, data: Optional[bytes] = None) -> bytes:
+        argv: List[object] = ["git", "-c", "core.compression=1", "-c", "gc.auto=0",
+                              "-c", "core.autocrlf=false", "-c", "core.fsmonitor=false",
+                              "-c", "core.untrackedCache=false", "-c", "core.splitIndex=false",
+                              "-c", "index.threads=0", "-c", "checkout.workers=0", *args]
+        return _checked(argv, self.env(index, work_tree), work_tree, data)
+
+    def text(self, *args: object, index: Optional[Path] = None,
+             work_tree: Optional[Path] = None, data: Optional[bytes] = None) -> str:
+        return self(*args, index=index, work_tree=work_tree,
+                    data=data).decode("utf-8", "surrogateescape").strip()
+
+    def blob(self, treeish: str, path: str) -> Optional[bytes]:
+        """A file of a tree, or None if it is not there."""
+        entries = self("ls-tree", "-z", treeish, "--", path).split(b"\0")
+        for entry in entries:
+            if entry:
+                meta, name = entry.split(b"\t", 1)
+                if name.decode("utf-8", "surrogateescape") == path:
+                    return self("cat-file", "blob", meta.split()[2].decode())
+        return None
+
+    def has_tree(self, tree: str) -> bool:
+        try:
+            self("cat-file", "-e", tree + "^{tree}")
+        except GitFailed:
+            return False
+        return True
+
+
+def _quote_alternate(path: Path) -> str:
+    """GIT_ALTERNATE_OBJECT_DIRECTORIES takes C-style quotes around odd names."""
+    text = str(path)
+    if os.pathsep in text or text.startswith('"'):
+        return '"%s"' % text.replace("\\", "\\\\").replace('"', '\\"')
+    return text

@@ -1,0 +1,243 @@
+# SPDX-License-Identifier: GPL-2.0
+"""KTAP read twice: by the kernel's own parser, and line by line with positions.
+
+The kernel's parser decides what a result means. Reading the lines again finds what it loses
+without a word (a result with a `#` in its name, one after a fake end of the log), and gives every
+line of the log the test that it belongs to.
+"""
+from __future__ import annotations
+
+import re
+from collections import Counter
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+
+from .kunit_modules import kunit_module
+
+PASSED, FAILED, SKIPPED, CRASHED = "passed", "failed", "skipped", "crashed"
+
+_TIME = re.compile(r"^(\[ *\d+\.\d+\](?:\[ *[CT]\d+\])? ?)")
+_VERSION = re.compile(r"^( *)KTAP version \d+$")
+_SUBTEST = re.compile(r"^( *)# Subtest: (.*)$")
+_RESULT = re.compile(r"^( *)(ok|not ok) (\d+)(?: -)? ?(.*?)(?: # SKIP ?(.*))?$")
+_PLAN = re.compile(r"^( *)1\.\.(\d+)$")
+_STATS = re.compile(r"^ *# (\S+): pass:(\d+) fail:(\d+) skip:(\d+) total:(\d+)$")
+HALTED = "reboot: System halted"
+
+
+@dataclass
+class Case:
+    """One test, or one parameter of a test: what is counted."""
+
+    suite: str
+    name: str           # test, or test[parameter]
+    status: str
+    log: List[str] = field(default_factory=list)
+    reason: str = ""    # of a skip
+
+    @property
+    def full(self) -> str:
+        return "%s.%s" % (self.suite, self.name)
+
+
+@dataclass
+class Line:
+    """A result line of the log."""
+
+    number: int
+    indent: int
+    ok: bool
+    index: int
+    name: str
+    skipped: bool
+    path: Tuple[str, ...]    # names of the enclosing subtests, the result's own name last
+
+
+@dataclass
+class Scan:
+    """The log, line by line."""
+
+    results: List[Line] = field(default_factory=list)
+    errors: List[str] = field(default_factory=list)
+    started: Optional[int] = None       # line of the first KTAP version
+    halted: Optional[int] = None        # line of `System halted`
+    stats_failed: int = 0               # by KUnit's own statistics lines
+    last_open: Tuple[str, ...] = ()     # the subtest that ran when the log ended
+    plans: Set[Tuple[str, ...]] = field(default_factory=set)    # subtests with a plan; (): the run
+
+
+def full_name(path: Sequence[str]) -> str:
+    """suite, suite.test or suite.test[parameter]."""
+    if len(path) < 3:
+        return ".".join(path)
+    return "%s.%s[%s]" % (path[0], path[1], ".".join(path[2:]))
+
+
+def scan(lines: Sequence[str]) -> Scan:
+    """Read result lines and their nesting; complain about what cannot be of one KUnit run."""
+    result = Scan()
+    stack: List[Tuple[int, str]] = []       # (indent of the results inside, name)
+    prefixed = False
+    for number, raw in enumerate(lines):
+        line = raw
+        if prefixed or result.started is None:
+            stripped = _TIME.sub("", raw, count=1)
+            if result.started is None and _VERSION.match(stripped) and stripped != raw:
+                prefixed = True
+            line = stripped if prefixed or result.started is None else raw
+        if result.started is None:
+            if _VERSION.match(line):
+                result.started = number
+            continue
+        if result.halted is not None:
+            if line.strip() and (_RESULT.match(line) or _VERSION.match(line)):
+                result.errors.append("line %d: results after `%s`" % (number + 1, HALTED))
+            continue
+        if line.strip() == HALTED:
+            result.halted = number
+        elif match := _SUBTEST.match(line):
+            indent = len(match.group(1))
+            while stack and stack[-1][0] >= indent:
+                stack.pop()
+            stack.append((indent, match.group(2)))
+        elif match := _PLAN.match(line):
+            indent = len(match.group(1))
+            result.plans.add(tuple(name for inside, name in stack if inside <= indent))
+        elif match := _STATS.match(line):
+            result.stats_failed += int(match.group(3))
+        elif match := _RESULT.match(line):
+            indent = len(match.group(1))
+            while stack and stack[-1][0] > indent:
+                stack.pop()
+            path = tuple(name for _indent, name in stack) + (match.group(4),)
+            result.results.append(Line(number, indent, match.group(2) == "ok",
+                                       int(match.group(3)), match.group(4),
+                                       match.group(5) is not None, path))
+    result.last_open = tuple(name for _indent, name in stack)
+    return result
+
+
+def owner(found: Scan, number: int) -> str:
+    """The test that line `number` of the log belongs to: the result that follows it."""
+    if found.started is None or number < found.started:
+        return "boot"
+    for line in found.results:
+        if line.number > number:
+            return full_name(line.path)
+    return full_name(found.last_open) or "after the last test"
+
+
+class _Silent:
+    """A printer for the kernel's parser that prints nothing and keeps the errors."""
+
+    def __init__(self) -> None:
+        self.errors: List[str] = []
+
+    def print(self, message: str) -> None:
+        pass
+
+    def print_with_timestamp(self, message: str) -> None:
+        if "[ERROR]" in message:
+            self.errors.append(message.split("[ERROR]", 1)[1].strip())
+
+    def _plain(self, text: str) -> str:
+        return text
+
+    red = yellow = green = _plain
+
+    def color_len(self) -> int:
+        return 0
+
+
+@dataclass
+class Parsed:
+    """What the kernel's parser says."""
+
+    cases: List[Case]
+    errors: List[str]
+    test: Any           # kunit_parser.Test, for kunit_junit
+
+
+def parse(src: Path, lines: Sequence[str]) -> Parsed:
+    """Parse with the kunit_parser of a kernel tree."""
+    parser = kunit_module(src, "kunit_parser")
+    printer = _Silent()
+    try:
+        test = parser.parse_run_tests(iter(lines), printer)
+    except (ValueError, IndexError, RecursionError) as error:
+        # A log cut off in the middle can run the parser off its end.
+        return Parsed([], ["kunit_parser gave up: %s" % error], None)
+    statuses = {parser.TestStatus.SUCCESS: PASSED, parser.TestStatus.SKIPPED: SKIPPED,
+                parser.TestStatus.FAILURE: FAILED}
+    cases: List[Case] = []
+    for suite in test.subtests:
+        _collect(suite, statuses, cases)
+    errors = list(printer.errors)
+    if test.counts.errors and not errors:
+        errors.append("kunit_parser counted %d errors" % test.counts.errors)
+    return Parsed(cases, errors, test)
+
+
+def _collect(suite: Any, statuses: Dict[Any, str], cases: List[Case]) -> None:
+    name = suite.name or "unnamed"
+    if not suite.subtests:
+        status = statuses.get(suite.status, CRASHED)
+        cases.append(Case(name, "(suite)", status, list(suite.log), suite.skip_reason))
+        return
+    for test in suite.subtests:
+        if not test.subtests:
+            cases.append(_case(name, test.name, test, statuses))
+        for parameter in test.subtests:
+            cases.append(_case(name, "%s[%s]" % (test.name, parameter.name), parameter, statuses))
+        if test.subtests and statuses.get(test.status) != PASSED and all(
+                statuses.get(p.status) in (PASSED, SKIPPED) for p in test.subtests):
+            if statuses.get(test.status) != SKIPPED:
+                cases.append(_case(name, test.name, test, statuses))
+    inner = {statuses.get(test.status) for test in suite.subtests}
+    if statuses.get(suite.status) not in (PASSED, SKIPPED) and inner <= {PASSED, SKIPPED}:
+        # The suite's own init or exit failed.
+        cases.append(Case(name, "(suite)", statuses.get(suite.status, CRASHED), list(suite.log)))
+
+
+def _case(suite: str, name: str, test: Any, statuses: Dict[Any, str]) -> Case:
+    return Case(suite, name or "unnamed", statuses.get(test.status, CRASHED), list(test.log),
+                test.skip_reason)
+
+
+def cross_check(found: Scan, parsed: Parsed) -> List[str]:
+    """Differences between the two readings: each means that a result was lost or made up."""
+    errors = list(found.errors)
+    failed = [line for line in found.results if not line.ok]
+    bad = [case for case in parsed.cases if case.status not in (PASSED, SKIPPED)]
+    if failed and not bad:
+        errors.append("line %d says `not ok %s`, but no test counts as failed"
+                      % (failed[0].number + 1, full_name(failed[0].path)))
+    if found.stats_failed and not failed:
+        errors.append("KUnit's statistics count %d failures, but there is no `not ok` line"
+                      % found.stats_failed)
+    # KUnit prints both whatever it runs; only parameters may come without a plan. Without them
+    # kunit_parser takes what it finds for everything that there was.
+    for path in dict.fromkeys([(), *(line.path[:1] for line in found.results
+                                     if len(line.path) > 1)]):
+        if found.results and path not in found.plans:
+            errors.append("%s has no plan line" % (full_name(path) or "the run"))
+    duplicates = [name for name, count in Counter(
+        (line.path) for line in found.results).items() if count > 1]
+    errors += ["%s has more than one result" % full_name(path) for path in duplicates]
+    leaves = Counter(full_name(line.path) for line in leaf_lines(found))
+    counted = Counter(case.full for case in parsed.cases if case.name != "(suite)")
+    for name in leaves - counted:
+        errors.append("the result of %s is in the log, but kunit_parser lost it" % name)
+    for name, case in ((case.full, case) for case in parsed.cases):
+        if name in counted and name not in leaves and case.status == PASSED:
+            errors.append("%s counts as passed, but has no result line of its own" % name)
+    return errors
+
+
+def leaf_lines(found: Scan) -> Iterator[Line]:
+    """Result lines of cases: those that no deeper result belongs to, below suite level."""
+    parents = {line.path[:-1] for line in found.results}
+    for line in found.results:
+        if len(line.path) > 1 and line.path not in parents:
+            yield line

@@ -1,0 +1,110 @@
+# SPDX-License-Identifier: GPL-2.0
+"""Running other programs: never through a shell, own process group, no child left behind."""
+from __future__ import annotations
+
+import os
+import shlex
+import signal
+import subprocess
+from pathlib import Path
+from typing import Callable, Dict, Iterable, List, Optional, Sequence
+
+from .errors import HostError, ToolchainError
+
+_NO_SPACE = ("No space left on device", "Disk quota exceeded")
+
+
+def quoted(argv: Iterable[object]) -> str:
+    """A command line that can be pasted into a shell."""
+    return " ".join(shlex.quote(str(arg)) for arg in argv)
+
+
+def no_space(text: str) -> bool:
+    """Does a program's message say that the disk is full?"""
+    return any(message in text for message in _NO_SPACE)
+
+
+def disk_full(where: object) -> HostError:
+    return HostError("no space left on the disk that holds %s" % where,
+                     "free some space there (a kernel tree and its build need about 4 GiB), "
+                     "or set UMTHP_CACHE to a directory on another disk; "
+                     "`umthp clean` frees what umthp keeps")
+
+
+def kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process started with start_new_session and everything in its session."""
+    try:
+        os.killpg(process.pid, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        pass
+    kill_session(process.pid)
+    process.wait()
+
+
+def kill_session(session: int) -> List[int]:
+    """Kill what is left of a session: UML's helpers may have made process groups of their own."""
+    killed = []
+    for entry in os.listdir("/proc"):
+        if not entry.isdigit():
+            continue
+        try:
+            stat = Path("/proc", entry, "stat").read_bytes()
+            fields = stat[stat.rindex(b")") + 2:].split()
+            if fields[0] != b"Z" and int(fields[3]) == session:
+                os.kill(int(entry), signal.SIGKILL)
+                killed.append(int(entry))
+        except (OSError, ValueError):
+            continue
+    return killed
+
+
+def run(argv: Sequence[object], *, env: Optional[Dict[str, str]] = None,
+        cwd: Optional[Path] = None, data: Optional[bytes] = None,
+        ) -> "subprocess.CompletedProcess[bytes]":
+    """Run a short command, captured; an interrupt kills it. The caller judges the return code."""
+    command = [os.fspath(arg) if isinstance(arg, os.PathLike) else str(arg) for arg in argv]
+    try:
+        process = subprocess.Popen(
+            command, env=env, cwd=cwd, start_new_session=True,
+            stdin=subprocess.DEVNULL if data is None else subprocess.PIPE,
+            stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    except FileNotFoundError as error:
+        if cwd is not None and not Path(cwd).is_dir():
+            raise HostError("directory %s is gone" % cwd) from error
+        raise ToolchainError("%s is not installed" % command[0],
+                             "Debian: apt install %s" % command[0]) from error
+    try:
+        out, err = process.communicate(data)
+    except BaseException:
+        kill_group(process)
+        raise
+    return subprocess.CompletedProcess(command, process.returncode, out, err)
+
+
+def run_logged(argv: Sequence[object], log: Path, *, env: Optional[Dict[str, str]] = None,
+               cwd: Optional[Path] = None,
+               on_line: Optional[Callable[[str], None]] = None) -> int:
+    """Run a long command: every line goes to the log and to on_line; returns its status."""
+    command = [os.fspath(arg) if isinstance(arg, os.PathLike) else str(arg) for arg in argv]
+    with open(log, "ab") as sink:
+        sink.write(("$ %s\n" % quoted(command)).encode())
+        sink.flush()
+        try:
+            process = subprocess.Popen(command, env=env, cwd=cwd, start_new_session=True,
+                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                       stderr=subprocess.STDOUT)
+        except FileNotFoundError as error:
+            raise ToolchainError("%s is not installed" % command[0],
+                                 "Debian: apt install %s" % command[0]) from error
+        assert process.stdout is not None
+        try:
+            for raw in process.stdout:
+                sink.write(raw)
+                if on_line:
+                    on_line(raw.decode("utf-8", "backslashreplace").rstrip("\n"))
+            return process.wait()
+        except BaseException:
+            kill_group(process)
+            raise
+        finally:
+            process.stdout.close()

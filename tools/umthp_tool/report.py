@@ -1,0 +1,102 @@
+# SPDX-License-Identifier: GPL-2.0
+"""The verdict for people: one line when all is well, else a block for each thing that is not."""
+from __future__ import annotations
+
+import shlex
+from typing import List
+
+from . import ktap, verdict as verdicts
+from .boot import Boot
+from .console import Console, printable
+from .verdict import Verdict
+
+MAX_FAILURES = 20
+MAX_LOG_LINES = 40
+MAX_NAMES = 10
+
+
+def show(result: Verdict, console: Console, command: List[str]) -> None:
+    """Print the verdict. `command` is the umthp command line without a GLOB."""
+    if result.verdict == verdicts.PASS:
+        if not console.quiet:
+            console.say("%s  %s" % (console.colour("green", "PASS"), summary(result)))
+        if console.verbose:
+            _list_cases(result, console)
+        return
+    for line in _findings(result, console, command):
+        console.say(line)
+    word = {verdicts.NOTHING: "NOTHING RAN", verdicts.TIMEOUT: "TIME-OUT",
+            verdicts.CRASH: "CRASH"}.get(result.verdict, "FAIL")
+    console.say("%s  %s" % (console.colour("red", word), summary(result)))
+
+
+def summary(result: Verdict) -> str:
+    parts = ["%d suites" % len(result.suites()), "%d passed" % result.count(ktap.PASSED)]
+    if result.failed:
+        parts.append("%d failed" % len(result.failed))
+    if result.count(ktap.SKIPPED):
+        parts.append("%d skipped" % result.count(ktap.SKIPPED))
+    if result.splats:
+        parts.append("%d splat%s" % (len(result.splats), "s" * (len(result.splats) > 1)))
+    if result.missing:
+        parts.append("%d missing" % len(result.missing))
+    return ", ".join(parts)
+
+
+def _list_cases(result: Verdict, console: Console) -> None:
+    for case in result.cases:
+        reason = " (%s)" % case.reason if case.reason else ""
+        console.say("  %-7s %s%s" % (case.status, printable(case.full), printable(reason)))
+
+
+def _findings(result: Verdict, console: Console, command: List[str]) -> List[str]:
+    out: List[str] = []
+    for reason in result.reasons:
+        out.append("%s %s" % (console.colour("red", "CRASH"), printable(reason)))
+    if result.reasons and result.running:
+        out += ["      in %s" % printable(result.running), _reproduce(command, result.running)]
+    if result.tail:
+        out.append("      last lines of the log:")
+        out += ["      | " + printable(line) for line in result.tail]
+    if result.verdict == verdicts.NOTHING and not result.cases and not result.tail:
+        out.append("      no test matches; `umthp list` shows the names")
+    for case in result.failed[:MAX_FAILURES]:
+        out.append("%s  %s" % (console.colour("red", "FAIL"), printable(case.full)))
+        log = [line for line in case.log if line.strip()]
+        out += ["      " + printable(line.replace("\t", "    ")).rstrip()
+                for line in log[:MAX_LOG_LINES]]
+        if len(log) > MAX_LOG_LINES:
+            out.append("      (%d more lines in the log)" % (len(log) - MAX_LOG_LINES))
+        out.append(_reproduce(command, case.full))
+    if len(result.failed) > MAX_FAILURES:
+        out.append("      and %d more failed tests" % (len(result.failed) - MAX_FAILURES))
+    for splat in result.splats[:MAX_FAILURES]:
+        out.append("%s %s" % (console.colour("red", "SPLAT"), printable(splat.text)))
+        out.append("      in %s   %s:%d" % (printable(splat.test), splat.log, splat.line))
+        if "." in splat.test:
+            out.append(_reproduce(command, splat.test))
+    if len(result.splats) > MAX_FAILURES:
+        out.append("      and %d more splats" % (len(result.splats) - MAX_FAILURES))
+    for error in result.errors[:MAX_FAILURES]:
+        out.append("%s %s" % (console.colour("red", "ERROR"), printable(error)))
+    if result.missing:
+        out.append("%s %d expected tests gave no result:" % (
+            console.colour("red", "MISSING"), len(result.missing)))
+        out += ["      " + printable(name) for name in result.missing[:MAX_NAMES]]
+        if len(result.missing) > MAX_NAMES:
+            out.append("      and %d more" % (len(result.missing) - MAX_NAMES))
+    if result.logs and out:
+        out.append("      log: %s" % result.logs[-1 if len(result.logs) == 1 else 0].parent
+                   if len(result.logs) > 1 else "      log: %s" % result.logs[0])
+    return out
+
+
+def _reproduce(command: List[str], name: str) -> str:
+    glob = name.split("[")[0].replace(".(suite)", "")
+    words = [*command[:2], glob, *command[2:]]
+    return "      reproduce: %s" % printable(" ".join(shlex.quote(word) for word in words))
+
+
+def boot_failure_tail(boot: Boot, count: int = 5) -> List[str]:
+    """The last words of a boot that gave no KTAP at all."""
+    return [line for line in boot.lines() if line.strip()][-count:]
