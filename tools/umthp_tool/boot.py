@@ -79,8 +79,9 @@ class Launcher:
 
     def boot(self, binary: Path, args: Sequence[str], log: Path, *,
              timeout: Optional[float] = None,
-             on_line: Optional[Callable[[str], None]] = None) -> Boot:
-        """Run the kernel to its end, or to the time-out."""
+             on_line: Optional[Callable[[str], None]] = None,
+             pass_fds: Sequence[int] = ()) -> Boot:
+        """Run the kernel to its end, or to the time-out. pass_fds stay open in it (con1=fd:N)."""
         make_dir(log.parent)
         private = Path(tempfile.mkdtemp(dir=self.place().directory, prefix="umthp-"))
         argv = [str(binary), *args]
@@ -92,20 +93,21 @@ class Launcher:
         self.console.command(quoted(argv))
         result = Boot(argv, log)
         try:
-            self._run(full, env, result, timeout or self.timeout, on_line)
+            self._run(full, env, result, timeout or self.timeout, on_line, pass_fds)
         finally:
             shutil.rmtree(private, ignore_errors=True)
         return result
 
     def _run(self, argv: List[str], env: "dict[str, str]", result: Boot, timeout: float,
-             on_line: Optional[Callable[[str], None]]) -> None:
+             on_line: Optional[Callable[[str], None]], pass_fds: Sequence[int]) -> None:
         start = time.monotonic()
         before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         with open(result.log, "wb") as sink:
             try:
                 process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL,
                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                           start_new_session=True, preexec_fn=_die_with_parent)
+                                           start_new_session=True, preexec_fn=_die_with_parent,
+                                           pass_fds=pass_fds)
             except OSError as error:
                 raise HostError("cannot run %s: %s" % (argv[0], error.strerror),
                                 "is the cache on a file system mounted noexec? Set UMTHP_CACHE "

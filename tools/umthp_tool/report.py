@@ -93,7 +93,9 @@ def _findings(result: Verdict, console: Console, command: List[str]) -> List[str
 
 def _reproduce(command: List[str], name: str) -> str:
     glob = name.split("[")[0].replace(".(suite)", "")
-    words = [*command[:2], glob, *command[2:]]
+    # A GLOB comes after the words of the command, before its options.
+    at = next((i for i, word in enumerate(command) if word.startswith("-")), len(command))
+    words = [*command[:at], glob, *command[at:]]
     return "      reproduce: %s" % printable(" ".join(shlex.quote(word) for word in words))
 
 

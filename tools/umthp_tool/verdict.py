@@ -80,11 +80,12 @@ def judge(src: Path, boots: Sequence[Boot], run: expected.Run,
     if entries is not None:
         result.missing = expected.missing(entries, run, names)
         result.unexpected = expected.unexpected(entries, names)
-    result.verdict = _decide(result, timed_out)
+    result.verdict = decide(result, timed_out)
     return result
 
 
-def _decide(result: Verdict, timed_out: bool) -> str:
+def decide(result: Verdict, timed_out: bool) -> str:
+    """The one word for what was found: the worst thing wins."""
     if timed_out:
         return TIMEOUT
     if result.reasons:
@@ -103,7 +104,7 @@ def _judge_boot(src: Path, boot: Boot, result: Verdict) -> None:
     for splat in splats.find(lines):
         result.splats.append(OwnedSplat(ktap.owner(found, splat.line), splat.kind, splat.text,
                                         boot.log, splat.line + 1))
-    reasons = _how_it_ended(boot, lines, found)
+    reasons = how_it_ended(boot, lines, found)
     result.reasons += reasons
     if reasons and not result.running:
         result.running = ktap.full_name(found.last_open)
@@ -128,7 +129,7 @@ _TRUNCATED = ("missing expected subtest!", "missing subtest result line!",
               "No more test results!", "0 tests run!")
 
 
-def _how_it_ended(boot: Boot, lines: Sequence[str], found: ktap.Scan) -> List[str]:
+def how_it_ended(boot: Boot, lines: Sequence[str], found: ktap.Scan) -> List[str]:
     """Why this boot did not end as it should; empty if it did."""
     if boot.timed_out:
         return ["no end after %.0f s, killed" % boot.seconds]
