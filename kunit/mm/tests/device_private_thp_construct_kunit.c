@@ -1,0 +1,155 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Device-private folios of every order, put into the page tables of an mm by
+ * hand: what the kernel must know of them after each step, until munmap().
+ */
+#include <kunit/test.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+
+#include "thp_fixture.h"
+
+/**
+ * struct construct_param - one folio
+ * @order: its order
+ * @mode: how it is mapped
+ * @mode.write: writable
+ * @mode.exclusive: AnonExclusive
+ * @where: what maps it
+ * @leaves: page table entries that map it
+ */
+struct construct_param {
+	unsigned int order;
+	struct {
+		bool write, exclusive;
+		const char *name;
+	} mode;
+	enum thp_where where;
+	unsigned long leaves;
+};
+
+#define ORDER(_order, _where, _leaves)						\
+	{ _order, { true, true, "write" }, _where, _leaves },			\
+	{ _order, { false, true, "read_exclusive" }, _where, _leaves },		\
+	{ _order, { false, false, "read_shared" }, _where, _leaves }
+
+static const struct construct_param construct_params[] = {
+	ORDER(0, THP_PTES, 1),
+	ORDER(2, THP_PTES, 4),
+	ORDER(3, THP_PTES, 8),
+	ORDER(4, THP_PTES, 16),
+	ORDER(5, THP_PTES, 32),
+	ORDER(6, THP_PTES, 64),
+	ORDER(7, THP_PTES, 128),
+	ORDER(8, THP_PTES, 256),
+	ORDER(9, THP_PMD, 1),
+};
+
+static void construct_desc(struct kunit *test, const void *param, char *desc)
+{
+	const struct construct_param *p = param;
+
+	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "order%u_%s", p->order, p->mode.name);
+}
+
+static int construct_params_init(struct kunit *test)
+{
+	kunit_register_params_array(test, construct_params, ARRAY_SIZE(construct_params),
+				    construct_desc);
+	return 0;
+}
+
+static struct thp_fixture *construct_fixture(struct kunit *test)
+{
+	const struct construct_param *p = test->param_value;
+	struct thp_fixture *f = test->priv;
+
+	f->write = p->mode.write;
+	f->exclusive = p->mode.exclusive;
+	return f;
+}
+
+/*
+ * Test that a folio initialised at any order and mapped has the counts of its
+ * mappings, and no more, and that munmap() frees it at that order, at once.
+ */
+static void insert_maps_exactly(struct kunit *test)
+{
+	const struct construct_param *p = test->param_value;
+	struct thp_fixture *f = construct_fixture(test);
+	const struct fake_zdev_event *event;
+	struct folio *folio;
+	struct thp_state want;
+
+	folio = thp_fixture_alloc(f, p->order);
+	thp_want(f, &want, p->order, THP_FRESH);
+	thp_ledger_expect(f, folio, &want, "zone_device_folio_init");
+
+	thp_fixture_insert(f, folio);
+	thp_want(f, &want, p->order, p->where);
+	KUNIT_EXPECT_EQ(test, want.leaves, p->leaves);
+	thp_ledger_expect(f, folio, &want, "insert");
+
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(f->addr, HPAGE_PMD_SIZE));
+	KUNIT_EXPECT_EQ(test, fake_zdev_count(f->zdev, FAKE_ZDEV_FREE), 1);
+	event = fake_zdev_nth_event(f->zdev, FAKE_ZDEV_FREE, 0);
+	KUNIT_ASSERT_NOT_NULL(test, event);
+	KUNIT_EXPECT_EQ(test, event->order, p->order);
+	KUNIT_EXPECT_EQ(test, event->refcount, 0);
+	KUNIT_EXPECT_EQ(test, event->idx, fake_zdev_index(f->zdev, f->first));
+	thp_ledger_check_exit(f);
+}
+
+/*
+ * Test that a PMD-mapped folio, its PMD split, is mapped by as many PTEs as it
+ * has pages, with a reference for each, and is still one folio.
+ */
+static void split_pmd_maps_by_ptes(struct kunit *test)
+{
+	const struct construct_param *p = test->param_value;
+	struct thp_fixture *f = construct_fixture(test);
+	struct folio *folio;
+	struct thp_state want;
+
+	folio = thp_fixture_alloc(f, p->order);
+	thp_fixture_insert(f, folio);
+	thp_want(f, &want, p->order, THP_PMD);
+	thp_ledger_expect(f, folio, &want, "insert");
+
+	thp_fixture_split_pmd(f, false);
+	thp_want(f, &want, p->order, THP_PTES);
+	want.ev_split_pmd = 1;
+	thp_ledger_expect(f, folio, &want, "split_huge_pmd");
+	KUNIT_EXPECT_EQ_MSG(test, fake_zdev_count(f->zdev, FAKE_ZDEV_SPLIT), 0,
+			    "splitting a PMD has split the folio");
+}
+
+static int split_pmd_params_init(struct kunit *test)
+{
+	const unsigned int modes = 3;
+
+	/* Only the last order has a PMD to split. */
+	kunit_register_params_array(test,
+				    construct_params + ARRAY_SIZE(construct_params) - modes,
+				    modes, construct_desc);
+	return 0;
+}
+
+static struct kunit_case device_private_thp_construct_cases[] = {
+	KUNIT_CASE_PARAM_WITH_INIT(insert_maps_exactly, kunit_array_gen_params,
+				   construct_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(split_pmd_maps_by_ptes, kunit_array_gen_params,
+				   split_pmd_params_init, NULL),
+	{}
+};
+
+static struct kunit_suite device_private_thp_construct_suite = {
+	.name = "device_private_thp_construct",
+	.init = thp_fixture_init,
+	.exit = thp_fixture_exit,
+	.test_cases = device_private_thp_construct_cases,
+};
+kunit_test_suite(device_private_thp_construct_suite);
+
+MODULE_DESCRIPTION("KUnit tests: device-private folios, put into page tables");
+MODULE_LICENSE("GPL");

@@ -1,0 +1,98 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * An mm, a device and a 2 MiB range of anonymous memory for a test of
+ * device-private folios, and the ways to get a folio of any order into it.
+ */
+#ifndef _THP_FIXTURE_H
+#define _THP_FIXTURE_H
+
+#include <kunit/test.h>
+#include <linux/mm.h>
+#include <linux/rmap.h>
+
+#include "fake_zone_device.h"
+#include "thp_ledger.h"
+
+/**
+ * struct thp_fixture - what a test of these suites works on
+ * @test: the test
+ * @zdev: its device
+ * @mm: the mm attached to the thread of the test, with nothing but the range
+ * @vma: the VMA around the range
+ * @addr: start of the range, aligned to and of HPAGE_PMD_SIZE
+ * @taint: taints before the test
+ * @base: the counters at the start; only their fields are filled in
+ * @before: what the last thp_ledger_expect() has read, for its report
+ * @first: first page of the folio under test, see thp_fixture_track()
+ * @where: address that @first belongs at
+ * @nr_tracked: pages from @first on
+ * @memcg: memcg_data that anonymous folios of the range have
+ * @flags: flags beyond those of the model that the folio has: PG_dirty for one
+ *	that was written to before it was migrated
+ * @write: whether the leaves are, or are to become, writable
+ * @exclusive: whether its pages are AnonExclusive when mapped
+ * @held: pages of the device whose folio the test holds locked, with one
+ *	reference, by index
+ * @counts: scratch of thp_ledger_check_invariants()
+ * @after: scratch of thp_ledger_expect()
+ * @shown: scratch of thp_ledger_expect_each()
+ * @expected: scratch of thp_ledger_expect_each()
+ * @scratch: scratch of thp_ledger_expect_each()
+ */
+struct thp_fixture {
+	struct kunit *test;
+	struct fake_zdev *zdev;
+	struct mm_struct *mm;
+	struct vm_area_struct *vma;
+	unsigned long addr;
+	unsigned long taint;
+	struct thp_state base;
+	struct thp_state before;
+	struct page *first;
+	unsigned long where;
+	unsigned long nr_tracked;
+	s64 memcg;
+	unsigned long flags;
+	bool write;
+	bool exclusive;
+	unsigned long *held;
+	u16 *counts;
+	struct thp_state after;
+	struct thp_state shown;
+	struct thp_state expected;
+	struct thp_state scratch;
+};
+
+/*
+ * Suite callbacks and system memory: thp_fixture.c
+ */
+int thp_fixture_init(struct kunit *test);
+void thp_fixture_exit(struct kunit *test);
+void thp_fixture_track(struct thp_fixture *f, struct page *first,
+		       unsigned int order, unsigned long addr);
+void thp_fixture_anon_orders(struct kunit *test, unsigned long orders);
+struct folio *thp_fixture_touch(struct thp_fixture *f, unsigned int order);
+struct folio *thp_fixture_folio_at(struct thp_fixture *f, unsigned long addr);
+void thp_fixture_forget_warnings(void);
+
+/*
+ * The pattern: thp_fixture_data.c
+ */
+bool thp_data_check(const void *data, unsigned long page_nr);
+void thp_data_fill(void *data, unsigned long page_nr);
+void thp_fixture_fill_device(struct thp_fixture *f, struct folio *folio);
+void thp_fixture_read_back(struct thp_fixture *f, unsigned int order, const char *step);
+
+/*
+ * Folios of the device: thp_fixture_device.c
+ */
+struct folio *thp_fixture_alloc(struct thp_fixture *f, unsigned int order);
+void thp_fixture_make_anon(struct thp_fixture *f, struct folio *folio);
+void thp_fixture_insert(struct thp_fixture *f, struct folio *folio);
+void thp_fixture_split_pmd(struct thp_fixture *f, bool freeze);
+void thp_fixture_unmap(struct thp_fixture *f, struct folio *folio, enum ttu_flags flags);
+void thp_fixture_remap(struct thp_fixture *f, struct folio *folio);
+void thp_fixture_hold(struct thp_fixture *f, struct folio *folio);
+void thp_fixture_let_go(struct thp_fixture *f, struct folio *folio);
+
+#endif /* _THP_FIXTURE_H */

@@ -1,0 +1,309 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * What must hold after every step, whatever the step was: struct page, page
+ * tables and counters tell the same story. Each check recounts from page tables
+ * and from the device's pool and takes nothing from the expected values.
+ *
+ * Each has a number, by which a failure names it:
+ *  I2  folio_mapcount(), _entire_mapcount and _mapcount are what page tables say
+ *  I3  tail pages have no reference and lead to their head
+ *  I4  an unmapped folio belongs to no mm
+ *  I5  an AnonExclusive page is mapped exactly once
+ *  I6  references of the dev_pagemap are the pages of live folios
+ *  I7  RSS is what page tables hold, migration and device entries included
+ *  I8  MTHP_STAT_NR_ANON is the number of anonymous folios of that order
+ *  I9  NR_ANON_MAPPED and NR_ANON_THPS are what is mapped, as pages and PMDs
+ *  I11 the pool of the device is in order, and each live folio is of its order
+ *  I12 a page table is deposited for each huge leaf; all tables are accounted
+ *  I13 a folio of the device is on no list of reclaim
+ *  I14 a large folio is naturally aligned
+ *
+ * Elsewhere: I1 (references have holders), I15 (data), I16 (no warning, no
+ * taint) and I17 (interrupts, preemption) are fields of the ledger. I10 (charged
+ * pages) needs a memcg other than the root, which charges no pages.
+ */
+#include <linux/leafops.h>
+#include <linux/mm.h>
+#include <linux/pgtable.h>
+
+#include "../internal.h"
+#include "kunit_mm_compat.h"
+#include "thp_fixture.h"
+
+/* The numbers, recounted */
+struct census {
+	struct thp_fixture *f;
+	const char *step;
+	unsigned int failures;
+	struct folio *last;
+	s64 rss, mapped, thps, huge_leaves, tables;
+	s64 nr_anon[THP_NR_ORDERS];
+	u16 *ptes;
+	u16 *pmds;
+};
+
+/* One complaint, with numbers; the rest of a broken step is not worth reading */
+#define MAX_COMPLAINTS	8
+
+static void complain(struct census *c, const char *invariant, const char *what,
+		     s64 is, s64 expected, unsigned long idx)
+{
+	if (c->failures++ >= MAX_COMPLAINTS)
+		return;
+	if (idx == FAKE_ZDEV_NO_PAGE)
+		KUNIT_FAIL(c->f->test, "%s: %s: %s is %lld, should be %lld",
+			   c->step, invariant, what, is, expected);
+	else
+		KUNIT_FAIL(c->f->test, "%s: %s: %s of device page %lu is %lld, should be %lld",
+			   c->step, invariant, what, idx, is, expected);
+}
+
+static void check(struct census *c, const char *invariant, const char *what,
+		  s64 is, s64 expected, unsigned long idx)
+{
+	if (is != expected)
+		complain(c, invariant, what, is, expected, idx);
+}
+
+/* An anonymous folio of system memory: those of the device are in its pool */
+static void count_folio(struct census *c, struct page *page)
+{
+	struct folio *folio = page_folio(page);
+
+	if (folio == c->last || folio_is_zone_device(folio) || !folio_test_anon(folio))
+		return;
+	c->last = folio;
+	c->nr_anon[min(folio_order(folio), HPAGE_PMD_ORDER)]++;
+}
+
+static void count_leaf(struct census *c, enum thp_kind kind, struct page *page, bool pmd)
+{
+	unsigned long nr = pmd ? HPAGE_PMD_NR : 1;
+
+	c->rss += nr;
+	c->huge_leaves += pmd;
+	count_folio(c, page);
+	if (kind == THP_KIND_MIGRATION)
+		return;
+	c->mapped += nr;
+	c->thps += pmd ? nr : 0;
+	if (kind == THP_KIND_DEVICE && fake_zdev_contains(c->f->zdev, page)) {
+		u16 *counts = pmd ? c->pmds : c->ptes;
+
+		counts[fake_zdev_index(c->f->zdev, page)]++;
+	}
+}
+
+static void walk_ptes(struct census *c, pmd_t *pmdp, unsigned long addr)
+{
+	pte_t *ptep = pte_offset_map(pmdp, addr);
+	unsigned int i;
+
+	for (i = 0; ptep && i < PTRS_PER_PTE; i++) {
+		pte_t pte = ptep_get(ptep + i);
+		enum thp_kind kind = thp_pte_kind(pte);
+
+		if (kind == THP_KIND_PRESENT && !is_zero_pfn(pte_pfn(pte)))
+			count_leaf(c, kind, pfn_to_page(pte_pfn(pte)), false);
+		else if (kind == THP_KIND_DEVICE || kind == THP_KIND_MIGRATION)
+			count_leaf(c, kind, softleaf_to_page(softleaf_from_pte(pte)), false);
+	}
+	if (ptep)
+		pte_unmap(ptep);
+}
+
+static void walk_pmd(struct census *c, pmd_t *pmdp, unsigned long addr)
+{
+	pmd_t pmd = pmdp_get(pmdp);
+	enum thp_kind kind = thp_pmd_kind(pmd);
+
+	switch (kind) {
+	case THP_KIND_TABLE:
+		c->tables++;
+		walk_ptes(c, pmdp, addr);
+		break;
+	case THP_KIND_PRESENT:
+		count_leaf(c, kind, pmd_page(pmd), true);
+		break;
+	case THP_KIND_DEVICE:
+	case THP_KIND_MIGRATION:
+		count_leaf(c, kind, softleaf_to_page(softleaf_from_pmd(pmd)), true);
+		break;
+	default:
+		break;
+	}
+}
+
+/* The VMA is all there is in the mm, so its tables are those of the mm. */
+static void walk_mm(struct census *c)
+{
+	struct vm_area_struct *vma = c->f->vma;
+	unsigned long addr = ALIGN_DOWN(vma->vm_start, HPAGE_PMD_SIZE);
+	unsigned long last_pud = ~0UL, last_p4d = ~0UL;
+
+	for (; addr < vma->vm_end; addr += HPAGE_PMD_SIZE) {
+		p4d_t *p4dp = p4d_offset(pgd_offset(c->f->mm, addr), addr);
+		pud_t *pudp;
+
+		if (p4d_none(p4dp_get(p4dp)))
+			continue;
+		c->tables += last_p4d != (addr & P4D_MASK);
+		last_p4d = addr & P4D_MASK;
+		pudp = pud_offset(p4dp, addr);
+		if (pud_none(pudp_get(pudp)))
+			continue;
+		c->tables += last_pud != (addr & PUD_MASK);
+		last_pud = addr & PUD_MASK;
+		walk_pmd(c, pmd_offset(pudp, addr), addr);
+	}
+}
+
+static void check_tail(struct census *c, struct folio *folio, struct page *page,
+		       unsigned long idx)
+{
+	check(c, "I3", "refcount of a tail", page_ref_count(page), 0, idx);
+	check(c, "I3", "PageTail", PageTail(page), 1, idx);
+	check(c, "I3", "compound_head offset",
+	      page_to_pfn(page) - folio_pfn(page_folio(page)),
+	      page_to_pfn(page) - folio_pfn(folio), idx);
+}
+
+/* _mapcount and AnonExclusive of one page against @ptes and the folio's PMD */
+static void check_page_maps(struct census *c, struct page *page, bool large,
+			    unsigned int entire, unsigned long idx)
+{
+	unsigned int maps = c->ptes[idx] + entire;
+
+	if (!large || IS_ENABLED(CONFIG_PAGE_MAPCOUNT))
+		check(c, "I2", "_mapcount", atomic_read(&page->_mapcount),
+		      (s64)c->ptes[idx] - 1, idx);
+	if (test_bit(PG_anon_exclusive, &page->flags.f))
+		check(c, "I5", "mappings of an AnonExclusive page", maps, 1, idx);
+}
+
+static void check_live_folio(struct census *c, unsigned long idx, unsigned int order)
+{
+	struct page *page = fake_zdev_page(c->f->zdev, idx);
+	struct folio *folio = (struct folio *)page;
+	unsigned long nr = 1UL << order, i;
+	s64 maps = c->pmds[idx];
+
+	check(c, "I11", "order", folio_order(folio), order, idx);
+	if (folio_order(folio) != order)
+		return;
+	check(c, "I14", "offset from natural alignment", folio_pfn(folio) & (nr - 1), 0, idx);
+	check(c, "I13", "PG_lru", folio_test_lru(folio), 0, idx);
+	check(c, "I13", "PG_mlocked", folio_test_mlocked(folio), 0, idx);
+	if (order > 1)
+		check(c, "I13", "being on the deferred list",
+		      !list_empty(&folio->_deferred_list), 0, idx);
+	for (i = 0; i < nr; i++) {
+		if (i)
+			check_tail(c, folio, page + i, idx + i);
+		check_page_maps(c, page + i, order, c->pmds[idx], idx + i);
+		maps += c->ptes[idx + i];
+	}
+	check(c, "I2", "mapcount", folio_mapcount(folio), maps, idx);
+	if (order) {
+		check(c, "I2", "entire mapcount", folio_entire_mapcount(folio),
+		      c->pmds[idx], idx);
+		if (!maps) {
+			check(c, "I4", "_mm_ids", folio->_mm_ids, 0, idx);
+			check(c, "I4", "_mm_id_mapcount[0]", folio->_mm_id_mapcount[0], -1, idx);
+			check(c, "I4", "_mm_id_mapcount[1]", folio->_mm_id_mapcount[1], -1, idx);
+		}
+	}
+	if (folio_test_anon(folio))
+		c->nr_anon[order]++;
+}
+
+/* All folios of the device; returns their pages */
+static s64 check_device(struct census *c)
+{
+	unsigned long idx = 0, end = fake_zdev_nr_pages(c->f->zdev);
+	s64 live = 0;
+
+	while (idx < end) {
+		int order = fake_zdev_live_order(c->f->zdev, idx);
+
+		if (order >= 0) {
+			check_live_folio(c, idx, order);
+			live += 1L << order;
+		}
+		idx += order > 0 ? 1UL << order : 1;
+	}
+	return live;
+}
+
+static void check_totals(struct census *c, s64 live)
+{
+	const struct thp_state *s = &c->f->before;
+	const unsigned long none = FAKE_ZDEV_NO_PAGE;
+	unsigned int order;
+
+	check(c, "I6", "references of the pgmap", s->pgmap_refs, live, none);
+	check(c, "I7", "MM_ANONPAGES", s->rss, c->rss, none);
+	for (order = 1; order < THP_NR_ORDERS; order++)
+		if (s->nr_anon[order] != c->nr_anon[order])
+			complain(c, "I8", "nr_anon", s->nr_anon[order],
+				 c->nr_anon[order], none);
+	check(c, "I9", "NR_ANON_MAPPED", s->anon_mapped, c->mapped, none);
+	check(c, "I9", "NR_ANON_THPS", s->anon_thps, c->thps, none);
+	check(c, "I11", "pages in use", -s->dev_free, live, none);
+	check(c, "I12", "deposited page tables", s->deposits, c->huge_leaves, none);
+	check(c, "I12", "bytes of page tables", mm_pgtables_bytes(c->f->mm),
+	      (c->tables + s->deposits) * PAGE_SIZE, none);
+}
+
+/**
+ * thp_ledger_check_invariants() - check the invariants
+ * @f: fixture; @f->before holds the totals that were just read
+ * @step: name of the step, for the report
+ *
+ * Fails the test with one message for each violation, up to eight.
+ *
+ * Context: process context, nobody else uses the mm or the device.
+ */
+void thp_ledger_check_invariants(struct thp_fixture *f, const char *step)
+{
+	unsigned long nr = fake_zdev_nr_pages(f->zdev);
+	struct census c = { .f = f, .step = step };
+
+	memset(f->counts, 0, 2 * nr * sizeof(*f->counts));
+	c.ptes = f->counts;
+	c.pmds = f->counts + nr;
+	walk_mm(&c);
+	check_totals(&c, check_device(&c));
+}
+
+/**
+ * thp_ledger_check_exit() - check that a test has left nothing behind
+ * @f: fixture; the range is unmapped, no folio is held
+ *
+ * Every counter of the kernel must be what it was when the test began, except
+ * for those of events.
+ */
+void thp_ledger_check_exit(struct thp_fixture *f)
+{
+	struct thp_state *s = &f->after;
+	struct kunit *test = f->test;
+	unsigned int order;
+	char why[128] = "";
+
+	thp_ledger_capture_totals(f, s);
+	KUNIT_EXPECT_EQ_MSG(test, s->rss, 0, "exit: MM_ANONPAGES");
+	KUNIT_EXPECT_EQ_MSG(test, s->anon_mapped, 0, "exit: NR_ANON_MAPPED");
+	KUNIT_EXPECT_EQ_MSG(test, s->anon_thps, 0, "exit: NR_ANON_THPS");
+	KUNIT_EXPECT_EQ_MSG(test, s->deposits, 0, "exit: deposited page tables");
+	for (order = 1; order < THP_NR_ORDERS; order++) {
+		KUNIT_EXPECT_EQ_MSG(test, s->nr_anon[order], 0,
+				    "exit: nr_anon of order %u", order);
+		KUNIT_EXPECT_EQ_MSG(test, s->nr_part[order], 0,
+				    "exit: nr_anon_partially_mapped of order %u", order);
+	}
+	KUNIT_EXPECT_EQ_MSG(test, s->dev_free, 0, "exit: pages of the device in use");
+	KUNIT_EXPECT_EQ_MSG(test, s->pgmap_refs, 0, "exit: references of the pgmap");
+	KUNIT_EXPECT_EQ_MSG(test, fake_zdev_count_pool_errors(f->zdev, why, sizeof(why)), 0,
+			    "exit: pool: %s", why);
+	KUNIT_EXPECT_EQ_MSG(test, s->taint, 0, "exit: taints added by this test");
+}
