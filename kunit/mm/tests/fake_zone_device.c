@@ -94,7 +94,7 @@ static int fake_zdev_add_chunk(struct fake_zdev *zdev)
 
 	if (zdev->nr_chunks == FAKE_ZDEV_MAX_CHUNKS)
 		return -ENOSPC;
-	chunk = kzalloc(sizeof(*chunk), GFP_KERNEL);
+	chunk = kzalloc_obj(*chunk);
 	if (!chunk)
 		return -ENOMEM;
 	chunk->zdev = zdev;
@@ -202,7 +202,7 @@ static void fake_zdev_destroy_action(void *ptr)
 struct fake_zdev *fake_zdev_create(struct kunit *test,
 				   const struct fake_zdev_params *params)
 {
-	struct fake_zdev *zdev = kzalloc(sizeof(*zdev), GFP_KERNEL);
+	struct fake_zdev *zdev = kzalloc_obj(*zdev);
 	unsigned int i;
 	int ret;
 

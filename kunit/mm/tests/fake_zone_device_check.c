@@ -83,13 +83,13 @@ static void fake_zdev_check_chunk(const struct fake_zdev_chunk *chunk,
 		int free = fake_zdev_free_order(chunk, i);
 		int live = chunk->live[i];
 
-		if ((free < 0) == (live < 0)) {
-			fake_zdev_found(found, "page %lu: %s", chunk->first_idx + i,
-					free < 0 ? "in no block" : "free and in use");
+		if (free < 0 && live < 0) {
+			fake_zdev_found(found, "page %lu: in no block", chunk->first_idx + i);
 			i++;
-			continue;
-		}
-		if (free >= 0) {
+		} else if (free >= 0 && live >= 0) {
+			fake_zdev_found(found, "page %lu: free and in use", chunk->first_idx + i);
+			i++;
+		} else if (free >= 0) {
 			fake_zdev_check_free_block(chunk, i, free, found);
 			nr_free_blocks++;
 			nr_free += 1UL << free;

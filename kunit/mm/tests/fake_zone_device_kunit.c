@@ -7,63 +7,11 @@
 #include <linux/moduleparam.h>
 #include <linux/prandom.h>
 
-#include "fake_zone_device_internal.h"
+#include "fake_zone_device_kunit.h"
 
 static unsigned int seed = 0x5eed;
 module_param(seed, uint, 0444);
 MODULE_PARM_DESC(seed, "Seed for the pseudo-random sequences");
-
-/* Most tests are run for each order that the pool knows. */
-static const unsigned int orders[FAKE_ZDEV_NR_ORDERS] = {
-	0, 1, 2, 3, 4, 5, 6, 7, 8, 9
-};
-
-static_assert(HPAGE_PMD_ORDER == 9);
-
-static void describe_order(struct kunit *test, const void *param, char *desc)
-{
-	snprintf(desc, KUNIT_PARAM_DESC_SIZE, "order_%u", *(const unsigned int *)param);
-}
-
-static int init_orders(struct kunit *test)
-{
-	kunit_register_params_array(test, orders, ARRAY_SIZE(orders), describe_order);
-	return 0;
-}
-
-#define CASE_ORDERS(test_name) \
-	KUNIT_CASE_PARAM_WITH_INIT(test_name, kunit_array_gen_params, init_orders, NULL)
-
-static unsigned int order_of(struct kunit *test)
-{
-	return *(const unsigned int *)test->param_value;
-}
-
-/* Write into each page of @folio who it is. */
-static void stamp(struct fake_zdev *zdev, struct folio *folio, unsigned long tag)
-{
-	unsigned long i;
-
-	for (i = 0; i < folio_nr_pages(folio); i++) {
-		unsigned long *data = fake_zdev_data(zdev, folio_page(folio, i));
-
-		data[i % 512] = tag + i;
-	}
-}
-
-/* Number of pages, of @nr from @page on, that stamp() has not written last */
-static unsigned long count_bad_stamps(struct fake_zdev *zdev, struct page *page,
-				      unsigned long nr, unsigned long tag)
-{
-	unsigned long i, bad = 0;
-
-	for (i = 0; i < nr; i++) {
-		unsigned long *data = fake_zdev_data(zdev, page + i);
-
-		bad += data[i % 512] != tag + i;
-	}
-	return bad;
-}
 
 /*
  * Test that a new folio is what zone_device_folio_init() and the driver make of
@@ -73,7 +21,7 @@ static void alloc_gives_locked_folio_of_order(struct kunit *test)
 {
 	struct fake_zdev *zdev = fake_zdev_create(test, NULL);
 	unsigned long nr = fake_zdev_nr_pages(zdev);
-	unsigned int order = order_of(test), o;
+	unsigned int order = fake_zdev_order_of(test), o;
 	const struct fake_zdev_event *event;
 	struct folio *folio;
 
@@ -118,7 +66,7 @@ static void alloc_gives_locked_folio_of_order(struct kunit *test)
 static void last_put_calls_folio_free_once(struct kunit *test)
 {
 	struct fake_zdev *zdev = fake_zdev_create(test, NULL);
-	unsigned int order = order_of(test);
+	unsigned int order = fake_zdev_order_of(test);
 	struct folio *folio = fake_zdev_alloc_at(zdev, HPAGE_PMD_NR, order);
 	const struct fake_zdev_event *event;
 
@@ -147,7 +95,7 @@ static void last_put_calls_folio_free_once(struct kunit *test)
 static void exhausted_pool_returns_null_and_recovers(struct kunit *test)
 {
 	struct fake_zdev *zdev = fake_zdev_create(test, NULL);
-	unsigned int order = order_of(test);
+	unsigned int order = fake_zdev_order_of(test);
 	unsigned long nr = fake_zdev_nr_pages(zdev) >> order, i, odd;
 	struct folio *folio;
 
@@ -178,7 +126,7 @@ static void exhausted_pool_returns_null_and_recovers(struct kunit *test)
 static void one_page_in_use_keeps_one_block_per_order(struct kunit *test)
 {
 	struct fake_zdev *zdev = fake_zdev_create(test, NULL);
-	unsigned int order = order_of(test), o;
+	unsigned int order = fake_zdev_order_of(test), o;
 	struct folio *large, *small;
 
 	/* The first page of a block of @order, all of which was one folio before */
@@ -269,8 +217,9 @@ static void drop_holding(struct kunit *test, struct fake_zdev *zdev,
 {
 	struct folio *folio = have[which].folio;
 
-	KUNIT_EXPECT_EQ_MSG(test, count_bad_stamps(zdev, &folio->page, folio_nr_pages(folio),
-						   have[which].tag), 0,
+	KUNIT_EXPECT_EQ_MSG(test,
+			    fake_zdev_bad_stamps(zdev, &folio->page, folio_nr_pages(folio),
+						 have[which].tag), 0,
 			    "page %lu, order %u", fake_zdev_index(zdev, &folio->page),
 			    folio_order(folio));
 	fake_zdev_release(folio);
@@ -289,7 +238,7 @@ static void random_sequence_conserves_pool(struct kunit *test)
 		.poison = FAKE_ZDEV_POISON_ALL,
 	};
 	struct fake_zdev *zdev = fake_zdev_create(test, &params);
-	const unsigned int max_order = order_of(test), nr_steps = 600, max_nr = 256;
+	const unsigned int max_order = fake_zdev_order_of(test), nr_steps = 600, max_nr = 256;
 	unsigned long used = 0, allocs = 0, frees = 0;
 	struct holding *have;
 	struct rnd_state rnd;
@@ -308,7 +257,7 @@ static void random_sequence_conserves_pool(struct kunit *test)
 			have[nr].folio = fake_zdev_alloc(zdev, order);
 			have[nr].tag = step << 16;
 			if (have[nr].folio) {
-				stamp(zdev, have[nr].folio, have[nr].tag);
+				fake_zdev_stamp(zdev, have[nr].folio, have[nr].tag);
 				used += 1UL << order;
 				allocs++;
 				nr++;
@@ -339,7 +288,7 @@ static void random_sequence_conserves_pool(struct kunit *test)
 static void freed_memory_is_overwritten(struct kunit *test)
 {
 	struct fake_zdev *zdev = fake_zdev_create(test, NULL);
-	unsigned int order = order_of(test);
+	unsigned int order = fake_zdev_order_of(test);
 	struct folio *folio = fake_zdev_alloc(zdev, order);
 	u8 *data;
 
@@ -351,11 +300,11 @@ static void freed_memory_is_overwritten(struct kunit *test)
 			    NULL);
 }
 
-/* Test that a pool without memory for data puts back the block, and fails. */
+/* Test that a failing allocation takes nothing, and the next one succeeds. */
 static void injected_alloc_failure_leaves_pool_alone(struct kunit *test)
 {
 	struct fake_zdev *zdev = fake_zdev_create(test, NULL);
-	unsigned int order = order_of(test);
+	unsigned int order = fake_zdev_order_of(test);
 	struct folio *first, *third;
 
 	fake_zdev_fail_nth(zdev, FAKE_ZDEV_POINT_ALLOC, 2);
@@ -557,15 +506,14 @@ static void device_without_leaks_is_destroyed_in_silence(struct kunit *test)
 }
 
 static struct kunit_case fake_zone_device_cases[] = {
-	CASE_ORDERS(alloc_gives_locked_folio_of_order),
-	CASE_ORDERS(last_put_calls_folio_free_once),
-	CASE_ORDERS(exhausted_pool_returns_null_and_recovers),
-	CASE_ORDERS(one_page_in_use_keeps_one_block_per_order),
-	KUNIT_CASE_PARAM_WITH_INIT(alloc_at_gives_wanted_place_or_null,
-				   kunit_array_gen_params, init_alloc_at, NULL),
-	CASE_ORDERS(random_sequence_conserves_pool),
-	CASE_ORDERS(freed_memory_is_overwritten),
-	CASE_ORDERS(injected_alloc_failure_leaves_pool_alone),
+	FAKE_ZDEV_CASE_ORDERS(alloc_gives_locked_folio_of_order),
+	FAKE_ZDEV_CASE_ORDERS(last_put_calls_folio_free_once),
+	FAKE_ZDEV_CASE_ORDERS(exhausted_pool_returns_null_and_recovers),
+	FAKE_ZDEV_CASE_ORDERS(one_page_in_use_keeps_one_block_per_order),
+	FAKE_ZDEV_CASE_ROWS(alloc_at_gives_wanted_place_or_null, init_alloc_at),
+	FAKE_ZDEV_CASE_ORDERS(random_sequence_conserves_pool),
+	FAKE_ZDEV_CASE_ORDERS(freed_memory_is_overwritten),
+	FAKE_ZDEV_CASE_ORDERS(injected_alloc_failure_leaves_pool_alone),
 	KUNIT_CASE(failing_large_allocs_spares_small_ones),
 	KUNIT_CASE(devices_are_independent),
 	KUNIT_CASE(grown_device_allocates_from_new_chunk),
@@ -580,6 +528,7 @@ static struct kunit_suite fake_zone_device_suite = {
 	.name = "fake_zone_device",
 	.test_cases = fake_zone_device_cases,
 };
+
 kunit_test_suite(fake_zone_device_suite);
 
 MODULE_DESCRIPTION("KUnit tests of the fake device");

@@ -147,7 +147,7 @@ fake_zdev_migration_init(struct kunit *test,
 			 unsigned long start, unsigned long end,
 			 unsigned long flags)
 {
-	struct fake_zdev_migration *m = kmalloc(sizeof(*m), GFP_KERNEL);
+	struct fake_zdev_migration *m = kmalloc_obj(*m);
 	int ret;
 
 	KUNIT_ASSERT_NOT_NULL(test, m);

@@ -433,7 +433,7 @@ void fake_zdev_report_leaks(struct fake_zdev *zdev)
 		if (order < 0)
 			continue;
 		kunit_err(zdev->test,
-			  "leaked: page %lu order %d refcount %d%s mapping %px index 0x%lx\n",
+			  "leaked: page %lu order %d refcount %d%s mapping %p index 0x%lx\n",
 			  idx, order, folio_ref_count(folio),
 			  folio_test_locked(folio) ? " locked" : "",
 			  folio->mapping, folio->index);

@@ -64,7 +64,7 @@ static void fake_zdev_unwatch(void *ptr)
 void fake_zdev_watch(struct kunit *test, struct fake_zdev *zdev, struct mm_struct *mm,
 		     unsigned long start, unsigned long end)
 {
-	struct fake_zdev_watcher *w = kzalloc(sizeof(*w), GFP_KERNEL);
+	struct fake_zdev_watcher *w = kzalloc_obj(*w);
 	int ret;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
