@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
-import resource
+import select
 import selectors
 import shutil
 import signal
@@ -13,13 +13,13 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Callable, List, Optional, Sequence
+from typing import IO, Callable, Dict, List, Optional, Sequence
 
 from . import host_memory
 from .cache import make_dir
 from .console import Console
 from .errors import HostError
-from .process import kill_group, kill_session, quoted
+from .process import kill_group, kill_session, quoted, signal_group
 
 DEFAULT_TIMEOUT = 300
 DEFAULT_MEM = "1G"
@@ -42,6 +42,8 @@ class Boot:
     seconds: float = 0.0
     max_rss_kib: int = 0
     leftovers: List[int] = field(default_factory=list)
+    # When each line of the log arrived, in seconds since the start.
+    times: List[float] = field(default_factory=list)
 
     def lines(self) -> List[str]:
         """The log as text; bytes that are not UTF-8 are spelt out, line ends are LF only."""
@@ -53,19 +55,33 @@ class Launcher:
     """Knows how to start UML on this host."""
 
     def __init__(self, console: Console, timeout: float = DEFAULT_TIMEOUT,
-                 seccomp: Optional[str] = None, need: int = NEED_BYTES) -> None:
+                 seccomp: Optional[str] = None, need: int = NEED_BYTES,
+                 variant_arguments: Sequence[str] = ()) -> None:
         self.console = console
         self.timeout = timeout
-        self.seccomp = seccomp
+        # Of the command line, else of the variant, else the kernel's own default.
+        self.seccomp = seccomp or next((word.split("=", 1)[1] for word in variant_arguments
+                                        if word.startswith("seccomp=")), None)
+        self.variant_arguments = [word for word in variant_arguments
+                                  if not word.startswith("seccomp=")]
         self.need = need
         self._place: Optional[host_memory.Place] = None
+        self._live: Dict[int, "subprocess.Popen[bytes]"] = {}
+        self._stopped = False
 
     def arguments(self, extra: Sequence[str] = (), mem: str = DEFAULT_MEM) -> List[str]:
         """The kernel command line; kunit.py's own, then what was asked for."""
-        args = ["mem=" + mem, "console=tty", "kunit_shutdown=halt"]
-        if self.seccomp:
-            args.append("seccomp=" + self.seccomp)
-        return args + list(extra)
+        return ["mem=" + mem, "console=tty", "kunit_shutdown=halt", *self.host_arguments(), *extra]
+
+    def host_arguments(self) -> List[str]:
+        """What the variant and --seccomp add to every kernel command line."""
+        return self.variant_arguments + (["seccomp=" + self.seccomp] if self.seccomp else [])
+
+    def stop(self) -> None:
+        """Kill every boot of this launcher, in whatever thread it runs, and start no other."""
+        self._stopped = True
+        for process in list(self._live.values()):
+            signal_group(process)
 
     def place(self) -> host_memory.Place:
         if self._place is None:
@@ -101,7 +117,6 @@ class Launcher:
     def _run(self, argv: List[str], env: "dict[str, str]", result: Boot, timeout: float,
              on_line: Optional[Callable[[str], None]], pass_fds: Sequence[int]) -> None:
         start = time.monotonic()
-        before = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
         with open(result.log, "wb") as sink:
             try:
                 process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL,
@@ -112,45 +127,46 @@ class Launcher:
                 raise HostError("cannot run %s: %s" % (argv[0], error.strerror),
                                 "is the cache on a file system mounted noexec? Set UMTHP_CACHE "
                                 "to another directory") from error
+            self._live[process.pid] = process
             try:
-                self._tee(process, sink, result, start + timeout, on_line)
+                if self._stopped:
+                    signal_group(process)
+                _tee(process, sink, result, start, timeout, on_line)
                 if not result.timed_out and not result.log_overflow:
-                    try:
-                        result.returncode = process.wait(max(0.1, start + timeout
-                                                             - time.monotonic()))
-                    except subprocess.TimeoutExpired:
-                        result.timed_out = True
+                    _reap(process, result, start + timeout)
             finally:
-                if process.poll() is None:
+                self._live.pop(process.pid, None)
+                if process.returncode is None:
                     kill_group(process)
                 result.leftovers = kill_session(process.pid)
                 if process.stdout:
                     process.stdout.close()
         result.seconds = time.monotonic() - start
-        after = resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss
-        result.max_rss_kib = after if after > before else 0
 
-    @staticmethod
-    def _tee(process: "subprocess.Popen[bytes]", sink: "object", result: Boot, deadline: float,
-             on_line: Optional[Callable[[str], None]]) -> None:
-        """Copy output to the log until it ends, the deadline passes or the log is too large."""
-        assert process.stdout is not None
-        handle = process.stdout.fileno()
-        os.set_blocking(handle, False)
-        pending = b""
-        written = 0
+
+def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, start: float,
+         timeout: float, on_line: Optional[Callable[[str], None]]) -> None:
+    """Copy output to the log until it ends, the time is up or the log is too large."""
+    assert process.stdout is not None
+    handle = process.stdout.fileno()
+    os.set_blocking(handle, False)
+    ended = os.pidfd_open(process.pid)
+    pending = b""
+    written = 0
+    try:
         with selectors.DefaultSelector() as selector:
             selector.register(handle, selectors.EVENT_READ)
+            selector.register(ended, selectors.EVENT_READ)
             while True:
-                left = deadline - time.monotonic()
-                if left <= 0:
+                left = start + timeout - time.monotonic()
+                ready = {key.fd for key, _events in selector.select(left)} if left > 0 else set()
+                if not ready:
                     result.timed_out = True
                     return
-                if not selector.select(min(left, 1.0)):
-                    # A child of UML that holds the pipe must not keep us waiting for ever.
-                    if process.poll() is not None:
-                        return
-                    continue
+                if handle not in ready:
+                    # UML has ended, and a child of it that still holds the pipe is no reason
+                    # to wait: all that UML printed itself is read.
+                    return
                 block = os.read(handle, 1 << 16)
                 if not block:
                     return
@@ -158,11 +174,27 @@ class Launcher:
                 if written > MAX_LOG_BYTES:
                     result.log_overflow = True
                     return
-                sink.write(block)  # type: ignore[attr-defined]
-                if on_line:
-                    *lines, pending = (pending + block).split(b"\n")
-                    for line in lines:
-                        on_line(line.decode("utf-8", "backslashreplace").rstrip("\r"))
+                sink.write(block)
+                *lines, pending = (pending + block).split(b"\n")
+                result.times += [time.monotonic() - start] * len(lines)
+                for line in lines if on_line else []:
+                    on_line(line.decode("utf-8", "backslashreplace").rstrip("\r"))
+    finally:
+        os.close(ended)
+
+
+def _reap(process: "subprocess.Popen[bytes]", result: Boot, deadline: float) -> None:
+    """Wait for the end, and learn what it used."""
+    handle = os.pidfd_open(process.pid)
+    try:
+        if not select.select([handle], [], [], max(0.1, deadline - time.monotonic()))[0]:
+            result.timed_out = True
+            return
+    finally:
+        os.close(handle)
+    _pid, status, usage = os.wait4(process.pid, 0)
+    process.returncode = result.returncode = os.waitstatus_to_exitcode(status)
+    result.max_rss_kib = usage.ru_maxrss
 
 
 def _die_with_parent() -> None:

@@ -24,8 +24,9 @@ from .shadow import Layout, Prepared, repair
 TOOLS = {"make": "make", "gcc": "gcc", "ld": "binutils", "flex": "flex", "bison": "bison",
          "bc": "bc", "perl": "perl"}
 _OBJECT = re.compile(r"^  (?:CC|AS|LD|AR|HOSTCC|HOSTLD|LINK|GEN|UPD|KSYMS|NM)(?: \[M\])?\s+(\S+)")
-_ERROR = re.compile(r"(: (fatal )?error:|^ld: |undefined reference|multiple definition"
-                    r"|^make(\[\d+\])?: \*\*\*|^collect2: error)")
+_ERROR = re.compile(r": (?:fatal )?error:|ld: |undefined reference|multiple definition"
+                    r"|^collect2: error|: \*\*\* .*\.$")
+_FAILED = re.compile(r"^make(?:\[\d+\])?: \*\*\* \[\S+: (\S+\.\w+)\] Error")
 SHOWN_ERRORS = 12
 
 
@@ -140,6 +141,7 @@ class Builder:
         argv = self.command(prepared, build, "linux")
         self.console.command(quoted(argv))
         errors: List[str] = []
+        failed: List[str] = []
         tail: Deque[str] = deque(maxlen=20)
         made = 0
         start = time.monotonic()
@@ -152,6 +154,8 @@ class Builder:
                 made += 1
                 self.console.status("build", "%s (%d, %ds)" % (
                     match.group(1), made, time.monotonic() - start))
+            elif match := _FAILED.match(line):
+                failed.append(match.group(1))
             elif _ERROR.search(line) and len(errors) < SHOWN_ERRORS:
                 errors.append(line)
 
@@ -160,7 +164,8 @@ class Builder:
             return made, None
         _raise_known("\n".join([*errors, *tail]), build, log)
         lines = [_shorten(line, prepared.src) for line in errors or tail]
-        return made, BuildError("the kernel does not build:\n%s" % "\n".join(lines),
+        what = ", ".join(failed[:3]) or "the kernel"
+        return made, BuildError("%s does not build:\n%s" % (what, "\n".join(lines)),
                                 "correct the lines named above", log)
 
     def _stamp(self, prepared: Prepared, build: Path, options: object) -> str:
@@ -210,7 +215,7 @@ def _identity(binary: Path) -> List[int]:
 
 def _shorten(line: str, src: Path) -> str:
     """Paths as the user knows them, below the top of the kernel tree."""
-    return line.replace(str(src) + "/", "").strip()
+    return re.sub(r"(?:\.\./)+src/", "", line.replace(str(src) + "/", "")).strip()
 
 
 def _raise_known(text: str, build: Path, log: Path) -> None:

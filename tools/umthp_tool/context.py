@@ -16,7 +16,7 @@ from pathlib import Path
 from typing import Dict, Iterator, Optional
 
 from . import source as sources
-from .boot import DEFAULT_TIMEOUT, Launcher
+from .boot import DEFAULT_TIMEOUT, NEED_BYTES, Launcher
 from .build import Builder, Kernel
 from .cache import cache_root, locked, make_dir
 from .console import Console
@@ -102,9 +102,12 @@ class Context:
         return Builder(self.layout, self.cache, self.console, getattr(self.args, "jobs", None),
                        getattr(self.args, "dry_run", False))
 
-    def launcher(self) -> Launcher:
-        return Launcher(self.console, getattr(self.args, "timeout", None) or DEFAULT_TIMEOUT,
-                        getattr(self.args, "seccomp", None))
+    def launcher(self, timeout: int = DEFAULT_TIMEOUT, need: int = NEED_BYTES) -> Launcher:
+        """Starts UML as the command line and its variant want it; the arguments are defaults."""
+        variant = getattr(self.args, "variant", "")
+        return Launcher(self.console, getattr(self.args, "timeout", None) or timeout,
+                        getattr(self.args, "seccomp", None), need,
+                        self.support.arguments.get(variant, ()))
 
     def log_dir(self, prepared: Prepared) -> Path:
         return make_dir(prepared.home / "logs")

@@ -58,9 +58,8 @@ def run(userland: Userland, launcher: Launcher, binary: Path, programs: Sequence
         with rootfs.rootfs(userland.home, init, programs, commands) as root, \
                 open(output, "wb") as sink:
             tty = "con1=fd:%d,fd:%d" % (quiet, sink.fileno())
-            args = ["mem=" + mem, *_ARGUMENTS, *rootfs.arguments(root), tty, *extra]
-            if launcher.seccomp:
-                args.append("seccomp=" + launcher.seccomp)
+            args = ["mem=" + mem, *_ARGUMENTS, *rootfs.arguments(root), tty,
+                    *launcher.host_arguments(), *extra]
             boot = launcher.boot(binary, args, log, pass_fds=(quiet, sink.fileno()))
     finally:
         os.close(quiet)

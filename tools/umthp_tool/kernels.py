@@ -49,6 +49,7 @@ class Support:
     hooks: Tuple[Hook, ...]
     present_file: str
     present_symbol: str
+    arguments: Dict[str, Tuple[str, ...]]   # variant -> kernel command line
 
     def package(self, name: str) -> Optional[Kernel]:
         """The entry for a package name, or for a bare version such as 7.3."""
@@ -84,7 +85,9 @@ def load_support(um_config: Path) -> Support:
                           for k in raw["kernel"]),
             probes=tuple(Probe(**p) for p in raw["probe"]),
             hooks=tuple(Hook(**h) for h in raw["hook"]),
-            present_file=raw["present"]["file"], present_symbol=raw["present"]["symbol"])
+            present_file=raw["present"]["file"], present_symbol=raw["present"]["symbol"],
+            arguments={name: tuple(words) for name, words in
+                       raw.get("arguments", {}).items()})
     except OSError as error:
         raise UsageError("cannot read %s: %s" % (path, error.strerror),
                          "--um-config takes a directory with kernels.toml, series and patches/"

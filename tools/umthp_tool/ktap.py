@@ -35,6 +35,7 @@ class Case:
     status: str
     log: List[str] = field(default_factory=list)
     reason: str = ""    # of a skip
+    seconds: Optional[float] = None
 
     @property
     def full(self) -> str:
@@ -126,6 +127,22 @@ def owner(found: Scan, number: int) -> str:
         if line.number > number:
             return full_name(line.path)
     return full_name(found.last_open) or "after the last test"
+
+
+def durations(found: Scan, times: Sequence[float]) -> Dict[str, float]:
+    """How long each case took: from the line before its first one to its result line.
+
+    Lines come through a pipe, so short tests next to each other may share one moment: 0.0.
+    """
+    made: Dict[str, float] = {}
+    if found.started is None or len(times) <= found.started:
+        return made
+    before = times[found.started]
+    for line in found.results:
+        if line.number < len(times):
+            made[full_name(line.path)] = times[line.number] - before
+            before = times[line.number]
+    return made
 
 
 class _Silent:

@@ -31,12 +31,17 @@ def disk_full(where: object) -> HostError:
                      "`umthp clean` frees what umthp keeps")
 
 
-def kill_group(process: "subprocess.Popen[bytes]") -> None:
-    """Kill a process started with start_new_session and everything in its session."""
+def signal_group(process: "subprocess.Popen[bytes]") -> None:
+    """SIGKILL to the group of a process started with start_new_session; does not wait."""
     try:
         os.killpg(process.pid, signal.SIGKILL)
     except (ProcessLookupError, PermissionError):
         pass
+
+
+def kill_group(process: "subprocess.Popen[bytes]") -> None:
+    """Kill a process started with start_new_session and everything in its session."""
+    signal_group(process)
     kill_session(process.pid)
     process.wait()
 

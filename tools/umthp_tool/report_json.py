@@ -46,6 +46,8 @@ def document(*, kernel: str, tree: str, variant: str, seconds: Dict[str, float],
 
 def _case(case: ktap.Case) -> Dict[str, Any]:
     made: Dict[str, Any] = {"name": case.name, "status": case.status}
+    if case.seconds is not None:
+        made["seconds"] = round(case.seconds, 4)
     if case.reason:
         made["reason"] = case.reason
     if case.status not in (ktap.PASSED, ktap.SKIPPED):

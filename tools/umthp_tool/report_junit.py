@@ -27,16 +27,15 @@ def _clean(text: str) -> str:
 
 def tree(result: Verdict) -> ET.Element:
     root = ET.Element("testsuites", {"name": "umthp", "time": "%.3f" % result.seconds})
-    share = result.seconds / max(1, len(result.cases))
     for name, cases in result.suites().items():
         suite = _suite(root, name, len(cases),
                        sum(case.status == ktap.FAILED for case in cases),
                        sum(case.status == ktap.CRASHED for case in cases),
-                       sum(case.status == ktap.SKIPPED for case in cases), share * len(cases))
+                       sum(case.status == ktap.SKIPPED for case in cases), sum(case.seconds or 0.0 for case in cases))
         for case in cases:
             element = ET.SubElement(suite, "testcase", {
                 "classname": _clean(case.suite), "name": _clean(case.name),
-                "time": "%.3f" % share})
+                "time": "%.3f" % (case.seconds or 0.0)})
             log = _clean("\n".join(case.log))
             if case.status == ktap.SKIPPED:
                 ET.SubElement(element, "skipped", {"message": _clean(case.reason)})

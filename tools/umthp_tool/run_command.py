@@ -76,6 +76,9 @@ def boots(kernel: Kernel, context: Context, args: argparse.Namespace) -> List[Bo
     pool = ThreadPoolExecutor(args.jobs or len(os.sched_getaffinity(0)))
     try:
         return list(pool.map(one, globs))
+    except BaseException:
+        launcher.stop()
+        raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
 

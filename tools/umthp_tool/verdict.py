@@ -113,6 +113,9 @@ def _judge_boot(src: Path, boot: Boot, result: Verdict) -> None:
     if found.started is None:
         return
     parsed = ktap.parse(src, lines)
+    took = ktap.durations(found, boot.times)
+    for case in parsed.cases:
+        case.seconds = took.get(case.full)
     result.cases += parsed.cases
     result.parsed.append(parsed.test)
     errors = parsed.errors + ktap.cross_check(found, parsed)
