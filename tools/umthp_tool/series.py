@@ -177,6 +177,12 @@ def _apply(git: Git, index: Path, patch: Patch, tree: str,
            before: Dict[str, Tuple[str, str]], console: Console) -> None:
     saved = index.read_bytes()
     try:
+        # --3way writes the blob that it starts from, which git notes in the user's objects.
+        git("apply", "--cached", "--whitespace=nowarn", patch.path, index=index)
+        return
+    except GitFailed:
+        index.write_bytes(saved)
+    try:
         git("apply", "--cached", "--3way", "--whitespace=nowarn", patch.path, index=index)
         return
     except GitFailed as error:

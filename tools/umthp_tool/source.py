@@ -21,7 +21,7 @@ from .cache import locked, make_dir, read_json, write_json
 from .console import Console
 from .errors import HostError, UsageError
 from .git import Git, GitFailed
-from .importer import decompressed, import_tar, package_tarball
+from .importer import ImportFailed, decompressed, import_tar, package_tarball
 from .kernels import Kernel, Support, Version, parse_version
 from .source_tree import GitWorkTree, PlainTree, is_kernel_tree
 
@@ -72,9 +72,12 @@ class Archive(Source):
         _need_space(make_dir(final.parent), 1 << 30)
         git = Git(partial)
         git.init()
-        with opened as stream:  # type: ignore[attr-defined]
-            tree = import_tar(stream, git, lambda count: self.console.status(
-                "source", "importing %s: %d files" % (described, count)))
+        try:
+            with opened as stream:  # type: ignore[attr-defined]
+                tree = import_tar(stream, git, lambda count: self.console.status(
+                    "source", "importing %s: %d files" % (described, count)))
+        except ImportFailed as error:
+            raise ImportFailed("%s: %s" % (described, error.cause), error.fix) from error
         write_json(partial / "umthp.json", {"tree": tree, "described": described})
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)

@@ -58,6 +58,8 @@ class GitWorkTree:
         self.user_index = index
         self.git = Git(git_dir, [objects])
         self.git.init(object_format)
+        # Without the user's objects: git touches an object that it would write and finds there.
+        self.writer = Git(git_dir)
         self.index = git_dir / "work.index"
 
     @classmethod
@@ -65,15 +67,19 @@ class GitWorkTree:
         """The repository whose top is `path`; None for a plain tree."""
         if not os.path.lexists(path / ".git"):
             return None
+        def ask(*question: str) -> str:
+            # One by one: a path may have line ends in it, and rev-parse has no -z.
+            out = user_git(path, "rev-parse", "--path-format=absolute", *question)
+            return out.decode("utf-8", "surrogateescape").removesuffix("\n")
         try:
-            out = user_git(path, "rev-parse", "--path-format=absolute", "--show-toplevel",
-                           "--git-path", "index", "--git-path", "objects",
-                           "--show-object-format").decode("utf-8", "surrogateescape")
+            top = ask("--show-toplevel")
+            index = ask("--git-path", "index")
+            objects = ask("--git-path", "objects")
+            object_format = ask("--show-object-format")
         except GitFailed as error:
             raise UsageError("%s has a .git that git cannot read: %s" % (
                 path, error.stderr.strip().splitlines()[-1:]),
                 "repair it, or use a tarball or a plain copy of the tree") from error
-        top, index, objects, object_format = out.splitlines()
         return cls(Path(top), git_dir, console, Path(index), Path(objects), object_format)
 
     def snapshot(self) -> Tuple[str, str]:
@@ -84,14 +90,14 @@ class GitWorkTree:
         untracked = self._untracked()
         if untracked:
             self._git("update-index", "--add", "-z", "--stdin", data=b"\0".join(untracked) + b"\0")
-        tree = self._git("write-tree").decode().strip()
+        tree = self._write_tree()
         return tree, "%s  %s%s" % (self.top, self._name(head), self._edits(head, tree, untracked))
 
     def staged(self) -> Tuple[str, str]:
         """The index as `git commit` would take it."""
         self._copy_index()
         try:
-            tree = self._git("write-tree").decode().strip()
+            tree = self._write_tree()
         except GitFailed as error:
             raise UsageError("the index of %s has unmerged files" % self.top,
                              "resolve the conflict and `git add` them first") from error
@@ -107,13 +113,16 @@ class GitWorkTree:
         tree = user_git(self.top, "rev-parse", commit + "^{tree}").decode().strip()
         return tree, "%s  %s" % (self.top, self._name(commit))
 
-    def _git(self, *args: object, data: Optional[bytes] = None, check: bool = True) -> bytes:
+    def _git(self, *args: object, data: Optional[bytes] = None) -> bytes:
         try:
-            return self.git(*args, index=self.index, work_tree=self.top, data=data)
+            return self.writer(*args, index=self.index, work_tree=self.top, data=data)
         except GitFailed:
-            if check:
-                raise
-            return b""
+            # A sparse index, for one, is opened up with the user's tree objects.
+            return self.git(*args, index=self.index, work_tree=self.top, data=data)
+
+    def _write_tree(self) -> str:
+        # --missing-ok: the blobs of unchanged files are the user's.
+        return self._git("write-tree", "--missing-ok").decode().strip()
 
     def _copy_index(self) -> None:
         """Copy index and, with a split index, the shared part that it names."""
@@ -164,7 +173,7 @@ class GitWorkTree:
     def _edits(self, head: Optional[str], tree: str, untracked: List[bytes]) -> str:
         if head is None:
             return ""
-        changed = self._git("diff-tree", "-r", "--name-only", "-z", head, tree).count(b"\0")
+        changed = self.git("diff-tree", "-r", "--name-only", "-z", head, tree).count(b"\0")
         modified = changed - len(untracked)
         parts = (["%d modified" % modified] if modified > 0 else []) \
             + (["%d untracked" % len(untracked)] if untracked else [])
