@@ -166,11 +166,6 @@ class RecordedBootsTest(unittest.TestCase):
                 self.assertEqual(result.exit_code, 8)
                 self.assertRegex(result.reasons[0], reason)
 
-    def test_perfect_log_does_not_pass_if_uml_left_processes(self):
-        boot = Boot(['linux'], DATA / 'good.log', returncode=0, leftovers=[4711])
-        result = verdict.judge(TREE, [boot], self.run_of(), None)
-        self.assertEqual((result.verdict, result.exit_code), ('crash', 8))
-
     def test_same_test_in_two_boots_is_an_error(self):
         boots = [Boot(['linux'], DATA / 'good.log', returncode=0) for _ in range(2)]
         result = verdict.judge(TREE, boots, self.run_of(), None)

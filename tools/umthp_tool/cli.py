@@ -12,7 +12,7 @@ import traceback
 from types import FrameType
 from typing import Callable, List, Optional
 
-from . import __version__, clean, doctor, run_command
+from . import __version__, bench, clean, doctor, run_command
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -28,6 +28,7 @@ commands:
   list [GLOB]    tests, --suites, --variants or --kernels
   selftest NAME  upstream's own selftest, unmodified, in that UML
   doctor         what this host lacks, and how to get it
+  bench          the budgets, measured against bare make and bare ./linux
   clean          remove trees and builds from the cache; --all for everything
   version        version of umthp
 
@@ -91,7 +92,8 @@ def make_parser() -> argparse.ArgumentParser:
         usage="umthp COMMAND [options]     (umthp COMMAND --help for its options)",
         formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--version", action="version", version="umthp " + __version__)
-    commands = parser.add_subparsers(dest="command", metavar="", help=argparse.SUPPRESS)
+    commands = parser.add_subparsers(dest="command", metavar="", prog="umthp",
+                                     help=argparse.SUPPRESS)
 
     def command(name: str, main: Callable[[argparse.Namespace, Context], int], text: str,
                 kernel: bool = True) -> argparse.ArgumentParser:
@@ -113,6 +115,7 @@ def make_parser() -> argparse.ArgumentParser:
     cleaner = command("clean", clean.main, "Give disk space back.", kernel=False)
     cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")
     cleaner.add_argument("--dry-run", action="store_true", help="show what would go")
+    bench.arguments(command("bench", bench.main, "Measure the budgets."))
     command("version", _version, "Version of umthp.", kernel=False)
     _register_selftest(commands)
     return parser

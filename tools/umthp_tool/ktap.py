@@ -68,6 +68,14 @@ class Scan:
     plans: Set[Tuple[str, ...]] = field(default_factory=set)    # subtests with a plan; (): the run
 
 
+def is_result(line: str) -> bool:
+    return _RESULT.match(line) is not None
+
+
+def is_plan(line: str) -> bool:
+    return _PLAN.match(line) is not None
+
+
 def full_name(path: Sequence[str]) -> str:
     """suite, suite.test or suite.test[parameter]."""
     if len(path) < 3:

@@ -148,6 +148,4 @@ def how_it_ended(boot: Boot, lines: Sequence[str], found: ktap.Scan) -> List[str
         reasons.append("UML ended with status %d" % boot.returncode)
     if found.started is not None and found.halted is None:
         reasons.append("the log ends without `%s`" % ktap.HALTED)
-    if boot.leftovers:
-        reasons.append("UML left %d processes behind (killed)" % len(boot.leftovers))
     return reasons
