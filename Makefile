@@ -36,7 +36,7 @@ check:
 	@tools/install-deps check
 	@tools/check $(check_options)
 
-lint test suites hmm-tests system:
+lint test suites hmm-tests thp system:
 	@tools/install-deps check
 	@tools/check $(check_options) $@
 
@@ -47,4 +47,4 @@ update-expected:
 clean:
 	@tools/umthp clean
 
-.PHONY: help run check lint test suites hmm-tests system update-expected clean
+.PHONY: help run check lint test suites hmm-tests thp system update-expected clean

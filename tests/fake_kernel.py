@@ -21,53 +21,6 @@ from support import DATA, PROJECT, TREE, needs_kernel_tree
 
 from umthp_tool.kernels import load_support
 
-MAKEFILE = '''\
-# SPDX-License-Identifier: GPL-2.0
-VERSION = {version}
-PATCHLEVEL = {patchlevel}
-SUBLEVEL = {sublevel}
-EXTRAVERSION =
-NAME = Fake
-
-objects := mm/huge_memory.o mm/memremap.o arch/um/kernel/mem.o
-
-# Kconfig drops the options that the file `dropped` names.
-olddefconfig:
-	@grep -v -F -x -f dropped $(O)/.config > $(O)/.config.new || true
-	@mv $(O)/.config.new $(O)/.config
-
-linux: $(objects:%=$(O)/%)
-	@echo "  LINK    linux"
-	@cp linux.sh $(O)/linux.new && chmod +x $(O)/linux.new && mv $(O)/linux.new $(O)/linux
-
-$(O)/%.o: %.c
-	@echo "  CC      $*.o"
-	@! grep -n BROKEN $< || {{ echo "$<:1:1: error: it is broken"; exit 1; }}
-	@while grep -q SLOW $<; do sleep 0.1; done
-	@mkdir -p $(@D) && cp $< $@
-
-.PHONY: olddefconfig linux
-'''
-
-# The boot: a recorded log, or no end at all.
-LINUX = '''\
-#!/bin/sh
-case " $* " in
-*" kunit.action=list "*)
-	printf 'KTAP version 1\\n1..1\\ntrap_good.plain\\ntrap_good.split_order\\n'
-	printf 'trap_good.skipped\\nreboot: System halted\\n'
-	exit 0 ;;
-esac
-log={log}
-status={status}
-if [ "$log" = hang ]; then
-	echo 'KTAP version 1'
-	exec sleep 1000
-fi
-cat {data}/"$log".log
-exit "$status"
-'''
-
 PATCH = '''\
 From 0000000000000000000000000000000000000000 Mon Sep 17 00:00:00 2001
 From: A Developer <a@example.org>
@@ -78,6 +31,14 @@ Because.
 
 ---
 '''
+
+
+def filled(name: str, **values: object) -> str:
+    """A file of tests/data/fake_kernel with its @NAMES@ replaced."""
+    text = (DATA / 'fake_kernel' / name).read_text(encoding='utf-8')
+    for key, value in values.items():
+        text = text.replace(f'@{key.upper()}@', str(value))
+    return text
 
 
 def snapshot(top: Path) -> Dict[str, Tuple]:
@@ -152,7 +113,7 @@ class FakeKernelCase(unittest.TestCase):
     def make_kernel(self, where, version='7.3.4'):
         major, minor, micro = version.split('.')
         files = {
-            'Makefile': MAKEFILE.format(version=major, patchlevel=minor, sublevel=micro),
+            'Makefile': filled('Makefile', version=major, patchlevel=minor, sublevel=micro),
             'Kbuild': '', 'Kconfig': 'source "mm/Kconfig"\n', 'dropped': 'CONFIG_NOTHING=y\n',
             'mm/Kconfig': 'menu "Memory"\nconfig SWAP\nendmenu\n',
             'mm/Makefile': 'obj-y += huge_memory.o memremap.o\n',
@@ -178,7 +139,7 @@ class FakeKernelCase(unittest.TestCase):
     def set_boot(self, log, status=0, where=None):
         """Edit the tree so that its kernel prints this recorded log."""
         self.put((where or self.kernel) / 'linux.sh',
-                 LINUX.format(log=log, status=status, data=DATA))
+                 filled('linux.sh', log=log, status=status, data=DATA))
 
     def add_patch(self, name, path, before, after):
         """Append a patch of one file to the series; texts are whole files, None for absent."""

@@ -67,10 +67,12 @@ class GitWorkTree:
         """The repository whose top is `path`; None for a plain tree."""
         if not os.path.lexists(path / ".git"):
             return None
+
         def ask(*question: str) -> str:
             # One by one: a path may have line ends in it, and rev-parse has no -z.
             out = user_git(path, "rev-parse", "--path-format=absolute", *question)
             return out.decode("utf-8", "surrogateescape").removesuffix("\n")
+
         try:
             top = ask("--show-toplevel")
             index = ask("--git-path", "index")

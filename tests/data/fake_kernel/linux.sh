@@ -1,0 +1,16 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0
+case " $* " in
+*" kunit.action=list "*)
+	printf 'KTAP version 1\n1..1\ntrap_good.plain\ntrap_good.split_order\n'
+	printf 'trap_good.skipped\nreboot: System halted\n'
+	exit 0 ;;
+esac
+log=@LOG@
+status=@STATUS@
+if [ "$log" = hang ]; then
+	echo 'KTAP version 1'
+	exec sleep 1000
+fi
+cat @DATA@/"$log".log
+exit "$status"
