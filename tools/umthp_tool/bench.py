@@ -171,14 +171,19 @@ def _edit_row(tree: Path, context: Context, args: argparse.Namespace) -> Row:
             launcher = context.launcher()
             launcher.place()
             log = context.log_dir(prepared) / "bench-make.log"
-            bench_tree.edit(prepared.src / bench_tree.EDITED)
+            edited = prepared.src / bench_tree.EDITED
+            saved = edited.read_bytes()
+            bench_tree.edit(edited)
 
             def by_hand() -> None:
                 if run_logged(builder.command(prepared, build, "linux"), log,
                               env=builder.environment(prepared)):
                     raise BuildError("bare make failed", "see its log", log)
                 launcher.boot(build / "linux", launcher.arguments(filters(None, False)), log)
-            bare.append(timed(by_hand))
+            try:
+                bare.append(timed(by_hand))
+            finally:
+                edited.write_bytes(saved)
             # What was built by hand is not the tree that umthp knows.
             (build / "umthp-build.json").unlink(missing_ok=True)
     mine, theirs = _median(ours), _median(bare)

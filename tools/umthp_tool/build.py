@@ -8,7 +8,7 @@ import re
 import shutil
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Deque, Dict, List, Optional
 
@@ -83,8 +83,23 @@ class Builder:
             raise BuildError("make succeeded but there is no %s" % binary,
                              "run `umthp clean` and build again", log)
         write_json(build / "umthp-build.json",
-                   {"stamp": self._stamp(prepared, build, options), "binary": _identity(binary)})
+                   {"stamp": self._stamp(prepared, build, options), "binary": _identity(binary),
+                    "tree": prepared.tree, "version": prepared.version,
+                    "described": prepared.described})
         return Kernel(prepared, chosen.name, build, binary, time.monotonic() - start, made)
+
+    def last(self, prepared: Prepared, variant_name: str) -> Kernel:
+        """The kernel of the last successful build, whatever the source is now."""
+        name = config.variant(self.layout, variant_name).name
+        build = prepared.home / "build" / name
+        binary = build / "linux"
+        state = read_json(build / "umthp-build.json")
+        if not binary.exists() or state.get("binary") != _identity(binary):
+            raise BuildError("there is no finished build of variant %s" % name,
+                             "umthp build --variant %s" % name)
+        made_from = replace(prepared, tree=state["tree"], version=state["version"],
+                            described=state["described"])
+        return Kernel(made_from, name, build, binary, 0.0, 0)
 
     def command(self, prepared: Prepared, build: Path, *targets: str) -> List[str]:
         """The make command line, as it is run and as it is shown."""

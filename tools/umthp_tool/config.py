@@ -16,7 +16,7 @@ from typing import Any, List, Tuple
 from .cache import read_json, write_json
 from .console import Console
 from .errors import ConfigError, UsageError
-from .git import EMPTY_TREE
+from .git import EMPTY_TREE, GitFailed
 from .kconfig_deps import Dependencies
 from .kunit_modules import kunit_module
 from .shadow import Layout, Prepared
@@ -81,9 +81,11 @@ def needs_configuring(prepared: Prepared, build: Path, options: Any) -> bool:
     last = stamp.get("tree") or EMPTY_TREE
     if last == prepared.tree:
         return False
-    if not prepared.git.has_tree(last):
+    try:
+        names = prepared.git("diff-tree", "-r", "--name-only", "-z", last, prepared.tree)
+    except GitFailed:
+        # Objects of the last tree are gone: it cannot be compared with.
         return True
-    names = prepared.git("diff-tree", "-r", "--name-only", "-z", last, prepared.tree)
     return any(_KCONFIG_INPUT.search(name)
                for name in names.decode("utf-8", "surrogateescape").split("\0"))
 

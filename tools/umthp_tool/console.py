@@ -7,7 +7,7 @@ import re
 import shutil
 import sys
 import time
-from typing import IO, Optional
+from typing import IO, List, Optional
 
 _COLOURS = {"red": "31;1", "green": "32;1", "yellow": "33", "dim": "2"}
 # Everything that a terminal could act upon: C0 but tab, DEL and the C1 range.
@@ -35,6 +35,7 @@ class Console:
             reconfigure = getattr(stream, "reconfigure", None)
             if reconfigure:
                 reconfigure(errors="backslashreplace")
+        self._steps: List[str] = []
         self._status_shown = False
         self._last_plain = 0.0
         self._label = ""
@@ -78,13 +79,23 @@ class Console:
             self._write(self.err, line)
 
     def step(self, label: str, text: str, seconds: Optional[float] = None) -> None:
-        """One finished step of the work, as in `build    42 objects, linked    5.9s`."""
-        if self.quiet:
-            return
+        """One finished step of the work, as in `build    42 objects, linked    5.9s`.
+
+        Success is one line: the steps are shown with -v, or when something is wrong after all.
+        """
         line = "%-8s %s" % (label, printable(text))
         if seconds is not None:
             line = "%-66s %7.1fs" % (line, seconds)
-        self._write(self.err, line)
+        if self.verbose:
+            self._write(self.err, line)
+        else:
+            self._steps.append(line)
+
+    def show_steps(self) -> None:
+        """The steps so far, before the account of what is wrong."""
+        for line in self._steps:
+            self._write(self.err, line)
+        self._steps.clear()
 
     def note(self, text: str) -> None:
         if not self.quiet:
@@ -107,7 +118,8 @@ class Console:
         self._write(self.out, text)
 
     def error(self, cause: str, fix: str = "", log: object = None) -> None:
-        """Cause, fix, and the log as the last line."""
+        """The steps so far, cause, fix, and the log as the last line."""
+        self.show_steps()
         self._write(self.err, self.colour("red", "error: ", self.err) + printable_lines(cause))
         if fix:
             self._write(self.err, "fix:   " + printable_lines(fix))

@@ -20,9 +20,10 @@ from .boot import DEFAULT_TIMEOUT, NEED_BYTES, Launcher
 from .build import Builder, Kernel
 from .cache import cache_root, locked, make_dir
 from .console import Console
+from .errors import BuildError
 from .git import Git
 from .kernels import Support, load_support
-from .shadow import Layout, Prepared, prepare
+from .shadow import ALREADY_THERE, Layout, Prepared, last, prepare
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -82,7 +83,20 @@ class Context:
             self.seconds["sync"] = time.monotonic() - start
             self.console.step("tree", "%s  (%s)" % (prepared.described, prepared.version))
             self.console.step("series", prepared.note, self.seconds["sync"])
+            if prepared.note == ALREADY_THERE:
+                self.console.note(prepared.note)
             yield prepared
+
+    @contextmanager
+    def last_tree(self) -> Iterator[Prepared]:
+        """The tree as the last command left it, locked; nothing is read or moved."""
+        source = self.source()
+        home = self.cache / "trees" / source.key
+        if not home.is_dir():
+            raise BuildError("no kernel was built from %s yet" % source.described,
+                             "umthp build, with the same --kernel")
+        with locked(home, self.console):
+            yield last(home, source)
 
     @contextmanager
     def kernel(self, variant: Optional[str] = None) -> Iterator[Kernel]:

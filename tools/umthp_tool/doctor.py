@@ -8,7 +8,7 @@ import shutil
 import sys
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Callable, List, Optional
+from typing import TYPE_CHECKING, Callable, List, Optional, Sequence
 
 from . import host_memory
 from .boot import NEED_BYTES
@@ -184,7 +184,29 @@ RUN_CHECKS: List[Callable[[], Finding]] = [
     check_cache_writable, check_disk]
 
 
-def first_problem(context: "Context", running: bool) -> Optional[Finding]:
+# What UML says when the host lets it down (arch/um/os-Linux), and what that means.
+_UML_WORDS = (
+    (r"must be not mounted noexec|PROT_EXEC mmap in \S+failed", "its memory cannot be executable",
+     "in a container: docker run --tmpfs /dev/shm:exec,size=2g; else set TMPDIR"),
+    (r"ptrace: Operation not permitted|check_ptrace : |ptrace.* failed, errno = 1\b",
+     "ptrace is refused", "docker run --cap-add SYS_PTRACE, or use --seccomp on"),
+    (r"SECCOMP userspace requested but not functional", "seccomp mode does not work on this host",
+     "leave --seccomp on out"),
+    (r"max_map_count", "vm.max_map_count is too low", "sysctl -w vm.max_map_count=262144"),
+    (r"No space left on device", "the directory of UML's memory is full",
+     "set TMPDIR to a directory with more space"))
+
+
+def explain(lines: Sequence[str]) -> Optional[Finding]:
+    """UML's own complaint about the host, in the log of a boot that came to nothing."""
+    for line in lines:
+        for regex, cause, fix in _UML_WORDS:
+            if re.search(regex, line):
+                return Finding(False, cause, cause, fix)
+    return None
+
+
+def first_problem(running: bool) -> Optional[Finding]:
     """The first failing check, of those that concern a boot or of all."""
     for check in RUN_CHECKS if running else BUILD_CHECKS + RUN_CHECKS:
         finding = check()

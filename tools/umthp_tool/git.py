@@ -60,7 +60,7 @@ def user_git(tree: Path, *args: object, env: Optional[Dict[str, str]] = None,
     """Ask the user's repository; with `env` for a private index or object directory."""
     full = clean_env()
     full.update(env or {})
-    return _checked(["git", "-C", tree, *args], full, None, data)
+    return _checked(["git", "-C", tree, "-c", "core.fsmonitor=false", *args], full, None, data)
 
 
 class Git:

@@ -15,14 +15,17 @@ MAX_LOG_LINES = 40
 MAX_NAMES = 10
 
 
-def show(result: Verdict, console: Console, command: List[str]) -> None:
-    """Print the verdict. `command` is the umthp command line without a GLOB."""
+def show(result: Verdict, console: Console, command: List[str], context: str = "") -> None:
+    """Print the verdict. `command` is the umthp command line without a GLOB; `context` says in a
+    few words what was tested."""
     if result.verdict == verdicts.PASS:
         if not console.quiet:
-            console.say("%s  %s" % (console.colour("green", "PASS"), summary(result)))
+            console.say("%s  %s  %s" % (console.colour("green", "PASS"), summary(result),
+                                        printable(context)))
         if console.verbose:
             _list_cases(result, console)
         return
+    console.show_steps()
     for line in _findings(result, console, command):
         console.say(line)
     word = {verdicts.NOTHING: "NOTHING RAN", verdicts.TIMEOUT: "TIME-OUT",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any, Dict, Optional
 
 from . import ktap
-from .cache import write_text
+from .cache import write_output
 from .errors import HostError, UmthpError
 from .verdict import Verdict
 
@@ -63,7 +63,7 @@ def write(value: Any, where: str) -> None:
         sys.stdout.flush()
         return
     try:
-        write_text(Path(where), text)
+        write_output(Path(where), text)
     except OSError as error:
         raise HostError("cannot write %s: %s" % (where, error.strerror),
                         "give another file name") from error

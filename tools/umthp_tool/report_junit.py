@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import List
 
 from . import ktap
-from .cache import write_text
+from .cache import write_output
 from .errors import HostError, UmthpError
 from .verdict import Verdict
 
@@ -94,7 +94,7 @@ def write(root: ET.Element, where: str) -> None:
         sys.stdout.write(text)
         return
     try:
-        write_text(Path(where), text)
+        write_output(Path(where), text)
     except OSError as error:
         raise HostError("cannot write %s: %s" % (where, error.strerror),
                         "give another file name") from error

@@ -10,10 +10,10 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 from . import config, doctor, expected, report, report_json, report_junit, verdict
-from .boot import Boot, Launcher
+from .boot import NEED_BYTES, Boot, Launcher
 from .build import Kernel
 from .context import Context
-from .errors import EXIT_PASS, BuildError, HostError, UmthpError, bisect_code
+from .errors import EXIT_PASS, HostError, UmthpError, bisect_code
 from .process import quoted
 
 NO_SLOW = "kunit.filter=speed>slow"
@@ -46,7 +46,8 @@ def list_tests(kernel: Kernel, launcher: Launcher, log: Path,
 
 def boots(kernel: Kernel, context: Context, args: argparse.Namespace) -> List[Boot]:
     """One boot, or one for each suite or test."""
-    launcher = context.launcher()
+    jobs = (args.jobs or len(os.sched_getaffinity(0))) if args.isolate else 1
+    launcher = context.launcher(need=NEED_BYTES * jobs)
     logs = context.log_dir(kernel.prepared)
     name = "run-" + kernel.variant
     if not args.isolate:
@@ -73,7 +74,7 @@ def boots(kernel: Kernel, context: Context, args: argparse.Namespace) -> List[Bo
         context.console.status("run", glob)
         return launcher.boot(kernel.binary, launcher.arguments(filters(glob, args.slow)),
                              directory / (glob + ".log"))
-    pool = ThreadPoolExecutor(args.jobs or len(os.sched_getaffinity(0)))
+    pool = ThreadPoolExecutor(jobs)
     try:
         return list(pool.map(one, globs))
     except BaseException:
@@ -89,10 +90,17 @@ def show_commands(kernel: Kernel, context: Context, args: argparse.Namespace) ->
                                        *launcher.arguments(filters(args.glob, args.slow))]))
 
 
-def run(args: argparse.Namespace, context: Context) -> int:
-    """umthp run: prepare, build, boot, judge, report."""
+def _check_arguments(args: argparse.Namespace, context: Context) -> None:
     if args.glob:
         expected.check_glob(args.glob)
+    if "-" in (args.json, args.junit):
+        # Nothing but the document may be in it.
+        context.console.out = context.console.err
+
+
+def run(args: argparse.Namespace, context: Context) -> int:
+    """umthp run: prepare, build, boot, judge, report."""
+    _check_arguments(args, context)
     try:
         with context.kernel() as kernel:
             if args.dry_run:
@@ -106,15 +114,11 @@ def run(args: argparse.Namespace, context: Context) -> int:
 
 def execute(args: argparse.Namespace, context: Context) -> int:
     """umthp exec: like run, with the kernel that was built last."""
-    if args.glob:
-        expected.check_glob(args.glob)
+    _check_arguments(args, context)
     try:
-        with context.tree() as prepared:
-            build = prepared.home / "build" / config.variant(context.layout, args.variant).name
-            if not (build / "linux").exists():
-                raise BuildError("there is no kernel built for variant %s" % args.variant,
-                                 "umthp build --variant %s" % args.variant)
-            kernel = Kernel(prepared, args.variant, build, build / "linux", 0.0, 0)
+        with context.last_tree() as prepared:
+            kernel = context.builder().last(prepared, args.variant)
+            context.prepared = kernel.prepared
             if args.dry_run:
                 show_commands(kernel, context, args)
                 return EXIT_PASS
@@ -170,17 +174,18 @@ def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace) -> i
         console.detail("not in the list of expected tests: %s" % name)
     never_ran = any(boot_.returncode for boot_ in made) and not result.cases
     if never_ran:
-        _explain_dead_boot(made, kernel, context)
-    report.show(result, console, _command(args))
+        _explain_dead_boot(made)
+    report.show(result, console, _command(args), "(%s, %s, %.1fs)" % (
+        kernel.prepared.version, kernel.variant, sum(context.seconds.values())))
     if args.write_expected:
         _write_expected(result, kernel, context, args)
     _write_reports(args, context, result, None, result.exit_code)
     return bisect_code(result.exit_code) if args.bisect else result.exit_code
 
 
-def _explain_dead_boot(made: Sequence[Boot], kernel: Kernel, context: Context) -> None:
-    """No test ran and UML ended badly: if a host check fails, that is the reason."""
-    found = doctor.first_problem(context, running=True)
+def _explain_dead_boot(made: Sequence[Boot]) -> None:
+    """No test ran and UML ended badly: its own words or a failing host check are the reason."""
+    found = doctor.explain(made[0].lines()) or doctor.first_problem(running=True)
     tail = report.boot_failure_tail(made[0])
     if found is not None:
         raise HostError("UML cannot run here: %s\nlast lines of its log:\n%s" % (

@@ -20,6 +20,9 @@ from .kernels import Support, check_supported
 from .source import Source
 
 
+ALREADY_THERE = "series already in tree, using it"
+
+
 @dataclass(frozen=True)
 class Layout:
     """The parts of this project that go into a tree."""
@@ -67,6 +70,14 @@ def prepare(source: Source, home: Path, support: Support, layout: Layout,
     return Prepared(home, src, tree, found.tree, version, found.described, note, git)
 
 
+def last(home: Path, source: Source) -> Prepared:
+    """What prepare() made of this tree last time."""
+    git = Git(home / "git")
+    memo = read_json(git.dir / "prepared.json")
+    return Prepared(home, home / "src", memo.get("tree", ""), "", memo.get("version", ""),
+                    source.described, memo.get("note", ""), git)
+
+
 def _key(source: str, layout: Layout) -> str:
     """Everything that the prepared tree is made from."""
     digest = hashlib.sha256(source.encode())
@@ -85,7 +96,7 @@ def _prepared_tree(git: Git, source: str, version: str, support: Support, layout
     patches = series.Series(layout.um_config, version)
     if series.present(support, git, source):
         entries: series.Entries = {}
-        note = "series already in tree, using it"
+        note = ALREADY_THERE
     else:
         entries = series.apply_series(patches, git, source, console)
         note = "%d patches applied, 0 fuzz" % len(patches.patches)

@@ -81,7 +81,12 @@ class Archive(Source):
         write_json(partial / "umthp.json", {"tree": tree, "described": described})
         shutil.rmtree(final, ignore_errors=True)
         partial.rename(final)
+        self._drop_older(final)
         return SourceTree(tree, described, Git(final))
+
+
+    def _drop_older(self, kept: Path) -> None:
+        """Imports that this one replaces, if any."""
 
 
 class Package(Archive):
@@ -108,6 +113,11 @@ class Package(Archive):
                 if found:
                     return found
         return None
+
+    def _drop_older(self, kept: Path) -> None:
+        for path in kept.parent.glob(self.kernel.package + "_*.git"):
+            if path != kept:
+                shutil.rmtree(path)
 
     def read(self, git_dir: Path) -> SourceTree:
         with locked(self.cache / "sources", self.console):
