@@ -107,9 +107,10 @@ class Userland:
         status = run_logged(argv, self.log, env=clean_env(), cwd=cwd, on_line=last.append)
         if status:
             shown = [line for line in last if "error" in line or "cannot find" in line] or last
+            no_libc = any("cannot find -l" in line or "stdio.h" in line for line in shown)
             raise BuildError("cannot build %s:\n%s" % (what, "\n".join(shown[-8:])),
-                             "is libc6-dev (with its static libraries) installed? "
-                             "Debian: apt install libc6-dev", self.log)
+                             "Debian: apt install libc6-dev (it has the static libraries)"
+                             if no_libc else "see the log", self.log)
 
     def _tree_ids(self, paths: Sequence[str]) -> str:
         """What git calls the content of these paths in the prepared tree."""

@@ -15,7 +15,6 @@
  * and "umthp-init: done" at the very end, then halts. Without the last line
  * the reader knows that the guest died.
  */
-#define _GNU_SOURCE
 #include <errno.h>
 #include <fcntl.h>
 #include <stdarg.h>

@@ -10,9 +10,6 @@
 #ifndef THP_CHECK_H
 #define THP_CHECK_H
 
-#ifndef _GNU_SOURCE
-#define _GNU_SOURCE
-#endif
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
