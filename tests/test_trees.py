@@ -85,12 +85,12 @@ class UserTreeTest(FakeKernelCase):
 
     def test_nothing_changed_builds_nothing_and_one_edit_builds_one_object(self):
         # Three objects and the link.
-        self.assertIn('4 objects', self.expect(0, 'run').stderr)
-        self.assertIn('up to date', self.expect(0, 'run').stderr)
+        self.assertIn('4 objects', self.expect(0, 'run', '-v').stderr)
+        self.assertIn('up to date', self.expect(0, 'run', '-v').stderr)
         with open(self.kernel / 'mm/huge_memory.c', 'a', encoding='utf-8') as file:
             file.write('int edited;\n')
         # The object and the link.
-        self.assertIn('2 objects', self.expect(0, 'run').stderr)
+        self.assertIn('2 objects', self.expect(0, 'run', '-v').stderr)
 
     def test_command_works_below_the_top_of_the_tree(self):
         self.expect(0, 'run', cwd=self.kernel / 'mm')
@@ -202,7 +202,7 @@ class OtherSourcesTest(FakeKernelCase):
                     archive.add(plain, 'linux-7.3.4')
                 self.expect(0, 'run', '--kernel', ball, cwd=self.top)
                 self.assertIn('up to date',
-                              self.expect(0, 'run', '--kernel', ball, cwd=self.top).stderr)
+                              self.expect(0, 'run', '-v', '--kernel', ball, cwd=self.top).stderr)
 
     def test_tarball_that_reaches_outside_is_refused(self):
         plain = self.top / 'linux-7.3.4'
