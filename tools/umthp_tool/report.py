@@ -20,8 +20,8 @@ def show(result: Verdict, console: Console, command: List[str], context: str = "
     few words what was tested."""
     if result.verdict == verdicts.PASS:
         if not console.quiet:
-            console.say("%s  %s  %s" % (console.colour("green", "PASS"), summary(result),
-                                        printable(context)))
+            console.say("  ".join(filter(None, (console.colour("green", "PASS"),
+                                                summary(result), printable(context)))))
         if console.verbose:
             _list_cases(result, console)
         return
