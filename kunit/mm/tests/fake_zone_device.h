@@ -217,6 +217,9 @@ struct fake_zdev_event {
 
 /**
  * typedef fake_zdev_hook_t - called on each event, once it is in the log
+ * @zdev: device
+ * @event: the event
+ * @arg: what fake_zdev_set_hook() was told to pass
  *
  * Runs in the context of the event: under page table locks in FREE, with
  * interrupts disabled in SPLIT and SPLIT_DONE, in all of which it must not

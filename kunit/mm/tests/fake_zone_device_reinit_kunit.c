@@ -11,6 +11,8 @@
 
 /* Words of struct page that this suite has to treat in a special way */
 #define WORD_OF(member)	(offsetof(struct page, member) / sizeof(unsigned long))
+#define WORD_OF_NR_PAGES \
+	(offsetof(struct folio, _nr_pages) / sizeof(unsigned long) - WORDS_PER_PAGE)
 
 static const struct fake_zdev_params one_block = { .nr_pages = HPAGE_PMD_NR };
 
@@ -205,7 +207,7 @@ static const struct poison_row poison_rows[] = {
 	{ "mapping",	FAKE_ZDEV_POISON_MAPPING,	WORD_OF(mapping), ~0UL },
 	{ "index",	FAKE_ZDEV_POISON_INDEX,		WORD_OF(__folio_index), ~0UL },
 #ifdef NR_PAGES_IN_LARGE_FOLIO
-	{ "nr_pages",	FAKE_ZDEV_POISON_NR_PAGES,	WORD_OF(memcg_data), U32_MAX },
+	{ "nr_pages",	FAKE_ZDEV_POISON_NR_PAGES,	WORD_OF_NR_PAGES, U32_MAX },
 #endif
 	{ "data",	FAKE_ZDEV_POISON_DATA,		WORD_OF(zone_device_data), ~0UL },
 	{ "stale_flags", FAKE_ZDEV_POISON_STALE_FLAGS,	WORD_OF(flags),
