@@ -2,7 +2,6 @@
 """One boot of ./linux: own session, no stdin, time-out, log; nothing is left running after it."""
 from __future__ import annotations
 
-import ctypes
 import os
 import select
 import selectors
@@ -19,7 +18,7 @@ from . import host_memory
 from .cache import make_dir
 from .console import Console
 from .errors import HostError
-from .process import kill_group, kill_session, quoted, signal_group
+from .process import die_with_parent, kill_group, kill_session, quoted, signal_group
 
 DEFAULT_TIMEOUT = 300
 DEFAULT_MEM = "1G"
@@ -27,7 +26,6 @@ DEFAULT_MEM = "1G"
 NEED_BYTES = 256 << 20
 # A test that prints without end must not fill the disk.
 MAX_LOG_BYTES = 256 << 20
-_PR_SET_PDEATHSIG = 1
 
 
 @dataclass
@@ -120,7 +118,7 @@ class Launcher:
             try:
                 process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL,
                                            stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                           start_new_session=True, preexec_fn=_die_with_parent,
+                                           start_new_session=True, preexec_fn=lambda: die_with_parent(signal.SIGKILL),
                                            pass_fds=pass_fds)
             except OSError as error:
                 raise HostError("cannot run %s: %s" % (argv[0], error.strerror),
@@ -195,11 +193,3 @@ def _reap(process: "subprocess.Popen[bytes]", result: Boot, deadline: float) -> 
     _pid, status, usage = os.wait4(process.pid, 0)
     process.returncode = result.returncode = os.waitstatus_to_exitcode(status)
     result.max_rss_kib = usage.ru_maxrss
-
-
-def _die_with_parent() -> None:
-    """If umthp itself is killed, UML goes with it. Runs in the child, between fork and exec."""
-    try:
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
-    except (OSError, AttributeError):
-        pass

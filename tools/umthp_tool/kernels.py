@@ -115,8 +115,13 @@ def makefile_version(makefile: Optional[bytes]) -> Optional[str]:
                            found["EXTRAVERSION"])
 
 
-def check_supported(support: Support, read: Reader, where: str) -> str:
-    """The tree's version, or SeriesError with everything that it lacks."""
+def check_supported(support: Support, read: Reader, where: str,
+                    warn: Callable[[str], None]) -> str:
+    """The tree's version, or SeriesError with everything that it lacks.
+
+    A tree newer than what is known gets a warning: a developer's tree is ahead of any release,
+    and if the series does not apply, that is found out exactly.
+    """
     version = makefile_version(read("Makefile"))
     if version is None or read("mm/huge_memory.c") is None:
         raise UsageError("%s is not a Linux source tree (no Makefile with a VERSION, or no "
@@ -134,7 +139,10 @@ def check_supported(support: Support, read: Reader, where: str) -> str:
         raise SeriesError("%s is %s; supported: %s. It lacks:\n%s"
                           % (where, version, support.ranges(), "\n".join(lacks)),
                           "use a newer kernel, or --kernel %s" % support.kernels[0].package)
-    if not in_range:
+    if not in_range and number >= max(parse_version(k.below) for k in support.kernels):
+        warn("%s is %s, newer than the kernels that the series was made for (%s)"
+             % (where, version, support.ranges()))
+    elif not in_range:
         raise SeriesError("%s is %s; supported: %s. It has every symbol that is probed for, "
                           "but nobody has run the series on it" % (where, version,
                                                                    support.ranges()),

@@ -2,6 +2,7 @@
 """Running other programs: never through a shell, own process group, no child left behind."""
 from __future__ import annotations
 
+import ctypes
 import os
 import shlex
 import signal
@@ -11,6 +12,7 @@ from typing import Callable, Dict, Iterable, List, Optional, Sequence
 
 from .errors import HostError, ToolchainError
 
+_PR_SET_PDEATHSIG = 1
 _NO_SPACE = ("No space left on device", "Disk quota exceeded")
 
 
@@ -44,6 +46,25 @@ def kill_group(process: "subprocess.Popen[bytes]") -> None:
     signal_group(process)
     kill_session(process.pid)
     process.wait()
+
+
+def end_group(process: "subprocess.Popen[bytes]", grace: float = 10.0) -> None:
+    """Ask first: make removes the objects that it was writing, which SIGKILL would leave torn
+    and newer than their sources."""
+    try:
+        os.killpg(process.pid, signal.SIGTERM)
+        process.wait(grace)
+    except (ProcessLookupError, PermissionError, subprocess.TimeoutExpired):
+        pass
+    kill_group(process)
+
+
+def die_with_parent(signum: int) -> None:
+    """For preexec_fn: if umthp itself is killed, this process gets the signal."""
+    try:
+        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signum)
+    except (OSError, AttributeError):
+        pass
 
 
 def kill_session(session: int) -> List[int]:
@@ -97,7 +118,8 @@ def run_logged(argv: Sequence[object], log: Path, *, env: Optional[Dict[str, str
         try:
             process = subprocess.Popen(command, env=env, cwd=cwd, start_new_session=True,
                                        stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.STDOUT)
+                                       stderr=subprocess.STDOUT,
+                                       preexec_fn=lambda: die_with_parent(signal.SIGTERM))
         except FileNotFoundError as error:
             raise ToolchainError("%s is not installed" % command[0],
                                  "Debian: apt install %s" % command[0]) from error
@@ -109,7 +131,7 @@ def run_logged(argv: Sequence[object], log: Path, *, env: Optional[Dict[str, str
                     on_line(raw.decode("utf-8", "backslashreplace").rstrip("\n"))
             return process.wait()
         except BaseException:
-            kill_group(process)
+            end_group(process)
             raise
         finally:
             process.stdout.close()

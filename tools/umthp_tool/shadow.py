@@ -52,6 +52,10 @@ def prepare(source: Source, home: Path, support: Support, layout: Layout,
     """Bring <home>/src to the source's current state. The caller holds the lock of <home>."""
     git_dir = home / "git"
     src = make_dir(home / "src")
+    peek = source.peek()
+    if peek is not None:
+        # An unsupported tree is refused before the minute that its import takes.
+        check_supported(support, peek, source.described, lambda text: None)
     console.status("source", "reading %s" % source.described)
     found = source.read(git_dir)
     git = Git(git_dir, [found.git.dir / "objects", *found.git.alternates])
@@ -62,7 +66,7 @@ def prepare(source: Source, home: Path, support: Support, layout: Layout,
         version, tree, note = memo["version"], memo["tree"], memo["note"]
     else:
         version = check_supported(support, lambda path: git.blob(found.tree, path),
-                                  found.described)
+                                  found.described, console.warning)
         tree, note = _prepared_tree(git, found.tree, version, support, layout, console)
         write_json(git.dir / "prepared.json",
                    {"key": key, "version": version, "tree": tree, "note": note})

@@ -22,7 +22,7 @@ from .console import Console
 from .errors import HostError, UsageError
 from .git import Git, GitFailed
 from .importer import ImportFailed, decompressed, import_tar, package_tarball
-from .kernels import Kernel, Support, Version, parse_version
+from .kernels import Kernel, Reader, Support, Version, parse_version
 from .source_tree import GitWorkTree, PlainTree, is_kernel_tree
 
 
@@ -43,6 +43,10 @@ class Source:
 
     def read(self, git_dir: Path) -> SourceTree:
         raise NotImplementedError
+
+    def peek(self) -> Optional[Reader]:
+        """Reads single files of the source without importing it, where that is possible."""
+        return None
 
 
 class Archive(Source):
@@ -185,6 +189,15 @@ class Directory(Source):
         self.key = "%s-%s" % (_slug(path.name),
                               hashlib.sha256(os.fsencode(path)).hexdigest()[:10])
         self.described = str(path)
+
+    def peek(self) -> Optional[Reader]:
+        return None if self.rev or self.staged else self._file
+
+    def _file(self, name: str) -> Optional[bytes]:
+        try:
+            return (self.path / name).read_bytes()
+        except OSError:
+            return None
 
     def read(self, git_dir: Path) -> SourceTree:
         work = GitWorkTree.find(self.path, git_dir, self.console)
