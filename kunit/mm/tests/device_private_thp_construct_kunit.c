@@ -28,21 +28,38 @@ struct construct_param {
 	unsigned long leaves;
 };
 
-#define ORDER(_order, _where, _leaves)						\
-	{ _order, { true, true, "write" }, _where, _leaves },			\
-	{ _order, { false, true, "read_exclusive" }, _where, _leaves },		\
-	{ _order, { false, false, "read_shared" }, _where, _leaves }
+#define WRITABLE	{ true, true, "write" }
+#define READ_EXCLUSIVE	{ false, true, "read_exclusive" }
+#define READ_SHARED	{ false, false, "read_shared" }
 
 static const struct construct_param construct_params[] = {
-	ORDER(0, THP_PTES, 1),
-	ORDER(2, THP_PTES, 4),
-	ORDER(3, THP_PTES, 8),
-	ORDER(4, THP_PTES, 16),
-	ORDER(5, THP_PTES, 32),
-	ORDER(6, THP_PTES, 64),
-	ORDER(7, THP_PTES, 128),
-	ORDER(8, THP_PTES, 256),
-	ORDER(9, THP_PMD, 1),
+	{ 0, WRITABLE, THP_PTES, 1 },
+	{ 0, READ_EXCLUSIVE, THP_PTES, 1 },
+	{ 0, READ_SHARED, THP_PTES, 1 },
+	{ 2, WRITABLE, THP_PTES, 4 },
+	{ 2, READ_EXCLUSIVE, THP_PTES, 4 },
+	{ 2, READ_SHARED, THP_PTES, 4 },
+	{ 3, WRITABLE, THP_PTES, 8 },
+	{ 3, READ_EXCLUSIVE, THP_PTES, 8 },
+	{ 3, READ_SHARED, THP_PTES, 8 },
+	{ 4, WRITABLE, THP_PTES, 16 },
+	{ 4, READ_EXCLUSIVE, THP_PTES, 16 },
+	{ 4, READ_SHARED, THP_PTES, 16 },
+	{ 5, WRITABLE, THP_PTES, 32 },
+	{ 5, READ_EXCLUSIVE, THP_PTES, 32 },
+	{ 5, READ_SHARED, THP_PTES, 32 },
+	{ 6, WRITABLE, THP_PTES, 64 },
+	{ 6, READ_EXCLUSIVE, THP_PTES, 64 },
+	{ 6, READ_SHARED, THP_PTES, 64 },
+	{ 7, WRITABLE, THP_PTES, 128 },
+	{ 7, READ_EXCLUSIVE, THP_PTES, 128 },
+	{ 7, READ_SHARED, THP_PTES, 128 },
+	{ 8, WRITABLE, THP_PTES, 256 },
+	{ 8, READ_EXCLUSIVE, THP_PTES, 256 },
+	{ 8, READ_SHARED, THP_PTES, 256 },
+	{ 9, WRITABLE, THP_PMD, 1 },
+	{ 9, READ_EXCLUSIVE, THP_PMD, 1 },
+	{ 9, READ_SHARED, THP_PMD, 1 },
 };
 
 static void construct_desc(struct kunit *test, const void *param, char *desc)
@@ -90,7 +107,7 @@ static void insert_maps_exactly(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, want.leaves, p->leaves);
 	thp_ledger_expect(f, folio, &want, "insert");
 
-	KUNIT_EXPECT_EQ(test, 0, vm_munmap(f->addr, HPAGE_PMD_SIZE));
+	thp_fixture_munmap(f);
 	KUNIT_EXPECT_EQ(test, fake_zdev_count(f->zdev, FAKE_ZDEV_FREE), 1);
 	event = fake_zdev_nth_event(f->zdev, FAKE_ZDEV_FREE, 0);
 	KUNIT_ASSERT_NOT_NULL(test, event);
@@ -149,6 +166,7 @@ static struct kunit_suite device_private_thp_construct_suite = {
 	.exit = thp_fixture_exit,
 	.test_cases = device_private_thp_construct_cases,
 };
+
 kunit_test_suite(device_private_thp_construct_suite);
 
 MODULE_DESCRIPTION("KUnit tests: device-private folios, put into page tables");

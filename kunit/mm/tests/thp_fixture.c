@@ -65,6 +65,9 @@ int thp_fixture_init(struct kunit *test)
 	nr = anon_vma_prepare(f->vma);
 	mmap_read_unlock(f->mm);
 	KUNIT_ASSERT_EQ(test, nr, 0);
+	f->anon_vma = f->vma->anon_vma;
+	f->start = f->vma->vm_start;
+	f->end = f->vma->vm_end;
 
 	thp_fixture_track(f, fake_zdev_page(f->zdev, 0), HPAGE_PMD_ORDER, f->addr);
 	thp_ledger_capture_totals(f, &f->base);
@@ -99,7 +102,7 @@ void thp_fixture_exit(struct kunit *test)
 		return;
 	let_go_of_rest(f);
 	kthread_use_mm(f->mm);
-	KUNIT_EXPECT_EQ(test, 0, vm_munmap(f->vma->vm_start, f->vma->vm_end - f->vma->vm_start));
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(f->start, f->end - f->start));
 	kthread_unuse_mm(f->mm);
 	thp_ledger_check_exit(f);
 }
@@ -117,6 +120,33 @@ void thp_fixture_track(struct thp_fixture *f, struct page *first,
 	f->first = first;
 	f->nr_tracked = 1UL << order;
 	f->where = addr;
+}
+
+/**
+ * thp_fixture_munmap() - munmap() the 2 MiB range
+ * @f: fixture; its @vma is gone afterwards, what is left of it are other VMAs
+ *
+ * Context: the thread of the test, mmap lock not held.
+ */
+void thp_fixture_munmap(struct thp_fixture *f)
+{
+	KUNIT_EXPECT_EQ(f->test, 0, vm_munmap(f->addr, HPAGE_PMD_SIZE));
+	f->vma = NULL;
+}
+
+/**
+ * thp_fixture_restart() - count from here on
+ * @f: fixture; nothing is mapped, no folio of the device is in use
+ *
+ * Checks that everything is as it was at the start of the test, except for the
+ * counters of events, which are 0 again afterwards.
+ */
+void thp_fixture_restart(struct thp_fixture *f)
+{
+	thp_ledger_check_exit(f);
+	memset(&f->base, 0, sizeof(f->base));
+	thp_ledger_capture_totals(f, &f->base);
+	f->base.taint = 0;
 }
 
 /* /sys/kernel/mm/transparent_hugepage/hugepages-<size>kB/enabled, all sizes */

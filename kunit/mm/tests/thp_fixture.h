@@ -18,7 +18,10 @@
  * @test: the test
  * @zdev: its device
  * @mm: the mm attached to the thread of the test, with nothing but the range
- * @vma: the VMA around the range
+ * @vma: the VMA around the range; NULL once thp_fixture_munmap() has split it
+ * @anon_vma: its anon_vma
+ * @start: start of the VMA, which is all there is in @mm
+ * @end: end of the VMA
  * @addr: start of the range, aligned to and of HPAGE_PMD_SIZE
  * @taint: taints before the test
  * @base: the counters at the start; only their fields are filled in
@@ -44,6 +47,9 @@ struct thp_fixture {
 	struct fake_zdev *zdev;
 	struct mm_struct *mm;
 	struct vm_area_struct *vma;
+	struct anon_vma *anon_vma;
+	unsigned long start;
+	unsigned long end;
 	unsigned long addr;
 	unsigned long taint;
 	struct thp_state base;
@@ -70,6 +76,8 @@ int thp_fixture_init(struct kunit *test);
 void thp_fixture_exit(struct kunit *test);
 void thp_fixture_track(struct thp_fixture *f, struct page *first,
 		       unsigned int order, unsigned long addr);
+void thp_fixture_munmap(struct thp_fixture *f);
+void thp_fixture_restart(struct thp_fixture *f);
 void thp_fixture_anon_orders(struct kunit *test, unsigned long orders);
 struct folio *thp_fixture_touch(struct thp_fixture *f, unsigned int order);
 struct folio *thp_fixture_folio_at(struct thp_fixture *f, unsigned long addr);

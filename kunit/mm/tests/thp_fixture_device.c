@@ -91,7 +91,7 @@ void thp_fixture_make_anon(struct thp_fixture *f, struct folio *folio)
 {
 	charge(f, folio);
 	folio->index = linear_page_index(f->vma, f->where);
-	folio->mapping = (void *)((unsigned long)f->vma->anon_vma | FOLIO_MAPPING_ANON);
+	folio->mapping = (void *)((unsigned long)f->anon_vma | FOLIO_MAPPING_ANON);
 	__folio_set_swapbacked(folio);
 	if (folio_test_large(folio))
 		mod_mthp_stat(folio_order(folio), MTHP_STAT_NR_ANON, 1);
@@ -115,10 +115,10 @@ static softleaf_t device_entry(const struct thp_fixture *f, struct page *page)
 static void insert_pmd(struct thp_fixture *f, struct folio *folio, pmd_t *pmdp)
 {
 	pgtable_t table = pte_alloc_one(f->mm);
-	spinlock_t *ptl;
+	spinlock_t *ptl = pmd_lockptr(f->mm, pmdp);
 
 	KUNIT_ASSERT_NOT_NULL(f->test, table);
-	ptl = pmd_lock(f->mm, pmdp);
+	spin_lock(ptl);
 	add_mm_counter(f->mm, MM_ANONPAGES, HPAGE_PMD_NR);
 	folio_add_new_anon_rmap(folio, f->vma, f->where,
 				f->exclusive ? RMAP_EXCLUSIVE : RMAP_NONE);
@@ -133,7 +133,7 @@ static void insert_pmd(struct thp_fixture *f, struct folio *folio, pmd_t *pmdp)
 static void insert_ptes(struct thp_fixture *f, struct folio *folio, pmd_t *pmdp)
 {
 	unsigned long nr = folio_nr_pages(folio), i;
-	spinlock_t *ptl;
+	spinlock_t *ptl;	/* of the page table */
 	pte_t *ptep;
 
 	KUNIT_ASSERT_EQ(f->test, 0, pte_alloc(f->mm, pmdp));

@@ -30,13 +30,6 @@ MODULE_PARM_DESC(verbose, "Print the table of every step, not only of wrong ones
 		.format = THP_FORMAT_##_format,				\
 	}
 
-#define FIELD_OF_ORDERS(_name)						\
-	FIELD(_name[0], TOTALS, DEC), FIELD(_name[1], TOTALS, DEC),	\
-	FIELD(_name[2], TOTALS, DEC), FIELD(_name[3], TOTALS, DEC),	\
-	FIELD(_name[4], TOTALS, DEC), FIELD(_name[5], TOTALS, DEC),	\
-	FIELD(_name[6], TOTALS, DEC), FIELD(_name[7], TOTALS, DEC),	\
-	FIELD(_name[8], TOTALS, DEC), FIELD(_name[9], TOTALS, DEC)
-
 const struct thp_field thp_fields[] = {
 	FIELD(order, FOLIO, DEC),
 	FIELD(refcount, FOLIO, DEC),
@@ -83,11 +76,31 @@ const struct thp_field thp_fields[] = {
 	FIELD(rss, TOTALS, DEC),
 	FIELD(anon_mapped, TOTALS, DEC),
 	FIELD(anon_thps, TOTALS, DEC),
-	FIELD_OF_ORDERS(nr_anon),
-	FIELD_OF_ORDERS(nr_part),
-	FIELD_OF_ORDERS(split),
-	FIELD_OF_ORDERS(split_failed),
-	FIELD_OF_ORDERS(split_deferred),
+	FIELD(nr_anon[0], TOTALS, DEC), FIELD(nr_anon[1], TOTALS, DEC),
+	FIELD(nr_anon[2], TOTALS, DEC), FIELD(nr_anon[3], TOTALS, DEC),
+	FIELD(nr_anon[4], TOTALS, DEC), FIELD(nr_anon[5], TOTALS, DEC),
+	FIELD(nr_anon[6], TOTALS, DEC), FIELD(nr_anon[7], TOTALS, DEC),
+	FIELD(nr_anon[8], TOTALS, DEC), FIELD(nr_anon[9], TOTALS, DEC),
+	FIELD(nr_part[0], TOTALS, DEC), FIELD(nr_part[1], TOTALS, DEC),
+	FIELD(nr_part[2], TOTALS, DEC), FIELD(nr_part[3], TOTALS, DEC),
+	FIELD(nr_part[4], TOTALS, DEC), FIELD(nr_part[5], TOTALS, DEC),
+	FIELD(nr_part[6], TOTALS, DEC), FIELD(nr_part[7], TOTALS, DEC),
+	FIELD(nr_part[8], TOTALS, DEC), FIELD(nr_part[9], TOTALS, DEC),
+	FIELD(split[0], TOTALS, DEC), FIELD(split[1], TOTALS, DEC),
+	FIELD(split[2], TOTALS, DEC), FIELD(split[3], TOTALS, DEC),
+	FIELD(split[4], TOTALS, DEC), FIELD(split[5], TOTALS, DEC),
+	FIELD(split[6], TOTALS, DEC), FIELD(split[7], TOTALS, DEC),
+	FIELD(split[8], TOTALS, DEC), FIELD(split[9], TOTALS, DEC),
+	FIELD(split_failed[0], TOTALS, DEC), FIELD(split_failed[1], TOTALS, DEC),
+	FIELD(split_failed[2], TOTALS, DEC), FIELD(split_failed[3], TOTALS, DEC),
+	FIELD(split_failed[4], TOTALS, DEC), FIELD(split_failed[5], TOTALS, DEC),
+	FIELD(split_failed[6], TOTALS, DEC), FIELD(split_failed[7], TOTALS, DEC),
+	FIELD(split_failed[8], TOTALS, DEC), FIELD(split_failed[9], TOTALS, DEC),
+	FIELD(split_deferred[0], TOTALS, DEC), FIELD(split_deferred[1], TOTALS, DEC),
+	FIELD(split_deferred[2], TOTALS, DEC), FIELD(split_deferred[3], TOTALS, DEC),
+	FIELD(split_deferred[4], TOTALS, DEC), FIELD(split_deferred[5], TOTALS, DEC),
+	FIELD(split_deferred[6], TOTALS, DEC), FIELD(split_deferred[7], TOTALS, DEC),
+	FIELD(split_deferred[8], TOTALS, DEC), FIELD(split_deferred[9], TOTALS, DEC),
 	FIELD(ev_split_pmd, TOTALS, DEC),
 	FIELD(ev_split_page, TOTALS, DEC),
 	FIELD(ev_split_failed, TOTALS, DEC),
@@ -102,7 +115,7 @@ const struct thp_field thp_fields[] = {
 
 const unsigned int thp_nr_fields = ARRAY_SIZE(thp_fields);
 
-static_assert(THP_NR_ORDERS == 10, "FIELD_OF_ORDERS() lists the orders one by one");
+static_assert(THP_NR_ORDERS == 10, "the orders are listed one by one");
 static_assert(ARRAY_SIZE(thp_fields) * sizeof(s64) == sizeof(struct thp_state),
 	      "every field of struct thp_state is compared");
 
@@ -176,13 +189,18 @@ static bool is_wrong(const struct thp_field *field, const struct thp_state *want
 	return value != THP_NA && value != thp_field_value(want, field);
 }
 
+static bool is_total(const struct thp_field *field)
+{
+	return field->group == THP_GROUP_TOTALS;
+}
+
 static unsigned int count_wrong(const struct thp_state *want, const struct thp_state *after,
 				bool totals)
 {
 	unsigned int i, wrong = 0;
 
 	for (i = 0; i < thp_nr_fields; i++)
-		if ((thp_fields[i].group == THP_GROUP_TOTALS) == totals)
+		if (is_total(&thp_fields[i]) == totals)
 			wrong += is_wrong(&thp_fields[i], want, after);
 	return wrong;
 }
@@ -191,7 +209,7 @@ static unsigned int count_wrong(const struct thp_state *want, const struct thp_s
 static bool is_boring(const struct thp_field *field, const struct thp_state *before,
 		      const struct thp_state *want, const struct thp_state *after)
 {
-	return field->group == THP_GROUP_TOTALS && !thp_field_value(before, field) &&
+	return is_total(field) && !thp_field_value(before, field) &&
 	       !thp_field_value(want, field) && !thp_field_value(after, field);
 }
 
@@ -237,6 +255,7 @@ static const struct thp_field *first_wrong(const struct thp_state *want,
 /* The first tail page that is not like those around it, or the head */
 static struct page *odd_page(struct folio *folio, const struct thp_state *want)
 {
+	const bool all_exclusive = want->excl > 1;
 	unsigned long i, nr = folio_nr_pages(folio);
 
 	for (i = 1; i < nr; i++) {
@@ -244,7 +263,7 @@ static struct page *odd_page(struct folio *folio, const struct thp_state *want)
 
 		if (!PageTail(page) || page_folio(page) != folio || page_ref_count(page) ||
 		    atomic_read(&page->_mapcount) != want->page_mapcount ||
-		    test_bit(PG_anon_exclusive, &page->flags.f) != (want->excl > 1))
+		    test_bit(PG_anon_exclusive, &page->flags.f) != all_exclusive)
 			return page;
 	}
 	return &folio->page;

@@ -6,7 +6,6 @@
  * This is the specification that the suites test, written down as numbers. It
  * must not call the code under test.
  */
-#include <linux/pagemap.h>
 #include <linux/swapops.h>
 
 #include "../internal.h"
@@ -16,14 +15,15 @@
 static void want_fresh(const struct thp_fixture *f, struct thp_state *w, unsigned int order)
 {
 	unsigned long nr = 1UL << order;
-	unsigned long idx = fake_zdev_index(f->zdev, f->first);
+	const bool device = fake_zdev_contains(f->zdev, f->first);
+	unsigned long idx = device ? fake_zdev_index(f->zdev, f->first) : 0;
 
 	*w = (struct thp_state) {
 		.order = order,
 		.refcount = 1,
 		.flags = BIT(PG_locked) | (order ? BIT(PG_head) : 0),
 		.pgmap = (s64)fake_zdev_pgmap(f->zdev, idx),
-		.zdd = (s64)fake_zdev_data(f->zdev, f->first),
+		.zdd = device ? (s64)fake_zdev_data(f->zdev, f->first) : 0,
 		.page_mapcount = -1,
 		.tails = nr - 1,
 		.tail_marks = order > 1 ? nr - 3 : 0,
@@ -42,8 +42,9 @@ static void want_fresh(const struct thp_fixture *f, struct thp_state *w, unsigne
 static void want_anon(const struct thp_fixture *f, struct thp_state *w)
 {
 	w->flags |= BIT(PG_uptodate) | BIT(PG_swapbacked) | f->flags;
-	w->mapping = (s64)f->vma->anon_vma | FOLIO_MAPPING_ANON;
-	w->index = linear_page_index(f->vma, f->where);
+	/* The VMA was never moved, so the index is that of its address. */
+	w->mapping = (s64)f->anon_vma | FOLIO_MAPPING_ANON;
+	w->index = f->where >> PAGE_SHIFT;
 	w->memcg = f->memcg;
 	w->nr_anon[w->order] = w->order ? 1 : 0;
 }
@@ -135,7 +136,7 @@ void thp_want(const struct thp_fixture *f, struct thp_state *want,
 
 /**
  * thp_want_split() - turn the expectation for a folio into that for its parts
- * @want: of an unmapped folio of @old_order; becomes that of the first part
+ * @want: of a folio of @old_order, unmapped; becomes that of the first part
  * @old_order: order before
  * @new_order: order after, 0 or 2..@old_order - 1
  *
@@ -164,4 +165,37 @@ void thp_want_split(struct thp_state *want, unsigned int old_order,
 	want->nr_anon[old_order]--;
 	if (new_order)
 		want->nr_anon[new_order] += 1L << (old_order - new_order);
+}
+
+/**
+ * thp_want_row() - turn the expectation for one folio into that for many alike
+ * @want: of one folio below HPAGE_PMD_ORDER; its counters become those of the row
+ * @nr: number of folios, side by side
+ */
+void thp_want_row(struct thp_state *want, unsigned long nr)
+{
+	want->nr_anon[want->order] *= nr;
+	want->pmd_leaves *= nr;
+	want->rss *= nr;
+	want->anon_mapped *= nr;
+	want->pgmap_refs *= nr;
+	want->dev_free *= nr;
+}
+
+/**
+ * thp_want_system() - turn the expectation for a device folio into that for one
+ *	of system memory
+ * @want: the expectation. What is left of the lru.next and lru.prev that share
+ *	their words with pgmap and zone_device_data, the ledger reads as 0.
+ */
+void thp_want_system(struct thp_state *want)
+{
+	if (want->leaf == THP_KIND_DEVICE)
+		want->leaf = THP_KIND_PRESENT;
+	if (want->pmd == THP_KIND_DEVICE)
+		want->pmd = THP_KIND_PRESENT;
+	want->pgmap = 0;
+	want->zdd = 0;
+	want->pgmap_refs = 0;
+	want->dev_free = 0;
 }
