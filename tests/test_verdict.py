@@ -67,7 +67,7 @@ ROWS = (
     Row('lost_test', 'fail', 1, (3, 1, 1), errors=(
         'Expected test number 1 but found 2', 'Expected test number 2 but found 3',
         'trap_good: missing expected subtest')),
-    Row('lost_suite', 'fail', 1, (4, 1, 1), errors=('main: missing expected subtest',)),
+    Row('lost_suite', 'fail', 1, (4, 0, 1), errors=('main: missing expected subtest',)),
     Row('lost_suite_result', 'fail', 1, (4, 1, 1), errors=(
         'trap_good: missing subtest result line',)),
     Row('lost_plan', 'fail', 1, (4, 0, 1), errors=('the run has no plan line',)),
@@ -88,13 +88,13 @@ ROWS = (
         'Expected test number 2 but found 1', 'says `not ok hostile`, but no test counts as failed',
         'hostile has more than one result', 'trap_hostile has more than one result',
         'hostile counts as passed, but has no result line of its own')),
-    Row('fake_suite', 'fail', 1, (0, 3, 0), errors=(
+    Row('fake_suite', 'fail', 1, (0, 1, 0), errors=(
         *['trap_good: missing expected subtest'] * 3, 'trap_good has more than one result',
         *[r'split_order\.order\d is in the log, but kunit_parser lost it'] * 3)),
-    Row('fake_results', 'fail', 1, (0, 3, 0), errors=(
+    Row('fake_results', 'fail', 1, (0, 1, 0), errors=(
         *['trap_good: missing expected subtest'] * 3,
         *['results after `reboot: System halted`'] * 8)),
-    Row('fake_end_before_failure', 'fail', 1, (2, 2, 0), errors=(
+    Row('fake_end_before_failure', 'fail', 1, (2, 1, 0), errors=(
         *['split_fails: missing expected subtest'] * 2,
         'split_fails: missing subtest result line', 'trap_fail: missing subtest result line',
         *['results after `reboot: System halted`'] * 4)),
@@ -108,10 +108,10 @@ ROWS = (
     Row('bug_in_the_middle', 'crash', 8, (1, 1, 0), (('BUG', 'trap_bug'),), reasons=(
         'Kernel panic - not syncing: BUG!', 'killed by signal 6', 'log ends without'),
         running='trap_bug', status=ABORT),
-    Row('truncated_line', 'crash', 8, (4, 2, 0), reasons=(
+    Row('truncated_line', 'crash', 8, (4, 1, 0), reasons=(
         'killed by signal 9', 'log ends without'), running='trap_good.split_order', status=-9),
     Row('lost_end', 'crash', 8, (4, 0, 1), reasons=('log ends without `reboot: System halted`',)),
-    Row('timeout', 'timeout', 8, (0, 2, 0), reasons=('no end after 1 s, killed',),
+    Row('timeout', 'timeout', 8, (0, 1, 0), reasons=('no end after 1 s, killed',),
         running='trap_hang', status=None, timed_out=True),
     Row('host_refuses_memory', 'crash', 8, (0, 0, 0), reasons=('ended with status 1',), status=1),
     Row('empty', 'nothing-ran', 3, (0, 0, 0)),

@@ -2,11 +2,13 @@
 """One boot of ./linux: own session, no stdin, time-out, log; nothing is left running after it."""
 from __future__ import annotations
 
+import fcntl
 import os
 import select
 import selectors
 import shutil
 import signal
+import stat
 import subprocess
 import tempfile
 import time
@@ -26,6 +28,9 @@ DEFAULT_MEM = "1G"
 NEED_BYTES = 256 << 20
 # A test that prints without end must not fill the disk.
 MAX_LOG_BYTES = 256 << 20
+_PREFIX = "umthp-run-"
+# Younger than this it may be one that is just being made.
+_STALE_SECONDS = 60
 
 
 @dataclass
@@ -96,7 +101,11 @@ class Launcher:
              pass_fds: Sequence[int] = ()) -> Boot:
         """Run the kernel to its end, or to the time-out. pass_fds stay open in it (con1=fd:N)."""
         make_dir(log.parent)
-        private = Path(tempfile.mkdtemp(dir=self.place().directory, prefix="umthp-"))
+        directory = self.place().directory
+        _remove_stale(directory)
+        private = Path(tempfile.mkdtemp(dir=directory, prefix=_PREFIX))
+        alive = os.open(private, os.O_RDONLY | os.O_CLOEXEC)
+        fcntl.flock(alive, fcntl.LOCK_EX)
         argv = [str(binary), *args]
         # umid directories go to ~/.uml unless told otherwise.
         full = [*argv, "uml_dir=%s/" % private]
@@ -109,6 +118,7 @@ class Launcher:
             self._run(full, env, result, timeout or self.timeout, on_line, pass_fds)
         finally:
             shutil.rmtree(private, ignore_errors=True)
+            os.close(alive)
         return result
 
     def _run(self, argv: List[str], env: "dict[str, str]", result: Boot, timeout: float,
@@ -140,6 +150,24 @@ class Launcher:
                 if process.stdout:
                     process.stdout.close()
         result.seconds = time.monotonic() - start
+
+
+def _remove_stale(directory: Path) -> None:
+    """Directories of runs that were killed before they could tidy up: nobody holds their lock."""
+    for path in directory.glob(_PREFIX + "*"):
+        try:
+            info = path.lstat()
+            if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() \
+                    or time.time() - info.st_mtime < _STALE_SECONDS:
+                continue
+            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            try:
+                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
+                shutil.rmtree(path, ignore_errors=True)
+            finally:
+                os.close(handle)
+        except OSError:
+            continue
 
 
 def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, start: float,

@@ -196,7 +196,7 @@ def parse(src: Path, lines: Sequence[str]) -> Parsed:
     statuses = {parser.TestStatus.SUCCESS: PASSED, parser.TestStatus.SKIPPED: SKIPPED,
                 parser.TestStatus.FAILURE: FAILED}
     cases: List[Case] = []
-    for suite in test.subtests:
+    for suite in _real(test.subtests, statuses):
         _collect(suite, statuses, cases)
     errors = list(printer.errors)
     if test.counts.errors and not errors:
@@ -204,29 +204,34 @@ def parse(src: Path, lines: Sequence[str]) -> Parsed:
     return Parsed(cases, errors, test)
 
 
+def _real(tests: Sequence[Any], statuses: Dict[Any, str]) -> List[Any]:
+    """Without the nameless tests that the parser puts where results are missing; it counts an
+    error for them as well."""
+    return [test for test in tests if test.name or test.subtests or test.status in statuses]
+
+
 def _collect(suite: Any, statuses: Dict[Any, str], cases: List[Case]) -> None:
-    name = suite.name or "unnamed"
+    name = suite.name
     if not suite.subtests:
         status = statuses.get(suite.status, CRASHED)
         cases.append(Case(name, "(suite)", status, list(suite.log), suite.skip_reason))
         return
-    for test in suite.subtests:
-        if not test.subtests:
-            cases.append(_case(name, test.name, test, statuses))
-        for parameter in test.subtests:
+    for test in _real(suite.subtests, statuses):
+        parameters = _real(test.subtests, statuses)
+        for parameter in parameters:
             cases.append(_case(name, "%s[%s]" % (test.name, parameter.name), parameter, statuses))
-        if test.subtests and statuses.get(test.status) != PASSED and all(
-                statuses.get(p.status) in (PASSED, SKIPPED) for p in test.subtests):
-            if statuses.get(test.status) != SKIPPED:
-                cases.append(_case(name, test.name, test, statuses))
-    inner = {statuses.get(test.status) for test in suite.subtests}
+        # A test with parameters counts itself only if it failed and none of them did.
+        if not test.subtests or statuses.get(test.status) not in (PASSED, SKIPPED) and all(
+                statuses.get(p.status) in (PASSED, SKIPPED) for p in parameters):
+            cases.append(_case(name, test.name, test, statuses))
+    inner = {statuses.get(test.status) for test in _real(suite.subtests, statuses)}
     if statuses.get(suite.status) not in (PASSED, SKIPPED) and inner <= {PASSED, SKIPPED}:
         # The suite's own init or exit failed.
         cases.append(Case(name, "(suite)", statuses.get(suite.status, CRASHED), list(suite.log)))
 
 
 def _case(suite: str, name: str, test: Any, statuses: Dict[Any, str]) -> Case:
-    return Case(suite, name or "unnamed", statuses.get(test.status, CRASHED), list(test.log),
+    return Case(suite, name, statuses.get(test.status, CRASHED), list(test.log),
                 test.skip_reason)
 
 
