@@ -33,14 +33,21 @@ class Program:
 
 
 @dataclass
+class Output:
+    """What came out of the guest's tty, cut at init's marks."""
+
+    programs: List[Program] = field(default_factory=list)
+    errors: List[str] = field(default_factory=list)
+    done: bool = False                  # init reached its end
+
+
+@dataclass
 class Guest:
     """One boot and what ran in it."""
 
     boot: Boot
-    output: Path
-    programs: List[Program] = field(default_factory=list)
-    errors: List[str] = field(default_factory=list)
-    done: bool = False                  # init reached its end
+    path: Path                          # of the programs' output
+    output: Output
 
 
 def run(userland: Userland, launcher: Launcher, binary: Path, programs: Sequence[Path],
@@ -50,13 +57,13 @@ def run(userland: Userland, launcher: Launcher, binary: Path, programs: Sequence
 
     log: of the kernel; what the programs print goes to the same name with .out.
     """
-    output = log.with_suffix(".out")
+    path = log.with_suffix(".out")
     init = userland.init()
     # The tty's input must be something that never has any: a pipe that nobody writes to.
     quiet, keep_open = os.pipe()
     try:
         with rootfs.rootfs(userland.home, init, programs, commands) as root, \
-                open(output, "wb") as sink:
+                open(path, "wb") as sink:
             tty = "con1=fd:%d,fd:%d" % (quiet, sink.fileno())
             args = ["mem=" + mem, *_ARGUMENTS, *rootfs.arguments(root), tty,
                     *launcher.host_arguments(), *extra]
@@ -64,21 +71,13 @@ def run(userland: Userland, launcher: Launcher, binary: Path, programs: Sequence
     finally:
         os.close(quiet)
         os.close(keep_open)
-    text = output.read_bytes().decode("utf-8", "backslashreplace")
-    guest = parse(text.split("\n"))
-    return Guest(boot, output, guest.programs, guest.errors, guest.done)
+    text = path.read_bytes().decode("utf-8", "backslashreplace")
+    return Guest(boot, path, parse(text.split("\n")))
 
 
-@dataclass
-class Parsed:
-    programs: List[Program] = field(default_factory=list)
-    errors: List[str] = field(default_factory=list)
-    done: bool = False
-
-
-def parse(lines: Sequence[str]) -> Parsed:
+def parse(lines: Sequence[str]) -> Output:
     """Cut the output at init's marks."""
-    result = Parsed()
+    result = Output()
     current: Optional[Program] = None
     for line in lines:
         line = line.rstrip("\r")

@@ -7,16 +7,19 @@ the commands to run: one argument a line, an empty line after each command.
 from __future__ import annotations
 
 import os
+import re
 import shutil
 import tempfile
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Iterator, List, Sequence
 
+from .errors import HostError
+
 # What init mounts on.
 MOUNT_POINTS = ("dev", "proc", "sys", "tmp")
-# hostfs takes one path, and a comma ends it.
-_UNFIT = (",", " ")
+# A space ends an argument of the kernel, a comma ends hostfs's path.
+_UNFIT = re.compile("[\\s,]")
 
 
 @contextmanager
@@ -24,9 +27,12 @@ def rootfs(parent: Path, init: Path, programs: Sequence[Path],
            commands: Sequence[Sequence[str]]) -> Iterator[Path]:
     """A root with /init, /bin/NAME for each program and the job; gone after the block.
 
-    parent: an existing directory of this user's; programs are static, or bring what they need.
+    parent: an existing directory of this user's; another is taken if its name is unfit.
+    programs: static ones, or what brings all that it needs.
     """
-    directory = Path(tempfile.mkdtemp(prefix="rootfs-", dir=parent))
+    if _UNFIT.search(str(parent)):
+        parent = Path(tempfile.gettempdir())
+    directory = Path(tempfile.mkdtemp(prefix="umthp-rootfs-", dir=parent))
     try:
         for name in (*MOUNT_POINTS, "bin"):
             (directory / name).mkdir()
@@ -50,8 +56,9 @@ def job(commands: Sequence[Sequence[str]]) -> str:
 
 def arguments(root: Path) -> List[str]:
     """The kernel command line that makes a directory the root."""
-    if any(char in str(root) for char in _UNFIT):
-        raise ValueError("hostfs cannot take a path with a comma or a space: %s" % root)
+    if _UNFIT.search(str(root)):
+        raise HostError("UML cannot mount %s: there is a space or a comma in the path" % root,
+                        "set TMPDIR or UMTHP_CACHE to a directory without")
     return ["root=/dev/root", "rootfstype=hostfs", "rootflags=%s" % root, "ro", "init=/init"]
 
 

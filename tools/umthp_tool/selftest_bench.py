@@ -65,11 +65,11 @@ def bench_migrate(args: argparse.Namespace, context: Context) -> int:
         if result.verdict != PASS:
             report.show(result, context.console, ["umthp", "selftest", args.name])
             return result.exit_code
-        rows = parse([line for guest in guests for program in guest.programs
+        rows = parse([line for guest in guests for program in guest.output.programs
                       for line in program.lines])
         if not rows or not all(asdict(row)[name] for row in rows for name in asdict(row)):
             raise HostError("%s printed no complete table" % BENCHMARK,
-                            "see what it printed", guests[0].output)
+                            "see what it printed", guests[0].path)
         _show(rows, args, context)
     return EXIT_PASS
 

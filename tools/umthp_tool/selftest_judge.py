@@ -44,21 +44,21 @@ def judge(plan: Plan, guests: Sequence[Guest], entries: Sequence[expected.Entry]
 
 def _judge_guest(plan: Plan, guest: Guest, result: Verdict) -> None:
     lines = guest.boot.lines()
-    result.logs += [guest.boot.log, guest.output]
-    where = ", ".join(program.path for program in guest.programs) or "boot"
+    result.logs += [guest.boot.log, guest.path]
+    where = ", ".join(program.path for program in guest.output.programs) or "boot"
     for splat in splats.find(lines):
         result.splats.append(OwnedSplat(where, splat.kind, splat.text, guest.boot.log,
                                         splat.line + 1))
     reasons = how_it_ended(guest.boot, lines, ktap.Scan())
-    if not reasons and not guest.done:
+    if not reasons and not guest.output.done:
         reasons = ["the guest halted before its init was done"]
-    if not guest.programs and not reasons:
+    if not guest.output.programs and not reasons:
         reasons = ["no program ran in the guest"]
     result.reasons += reasons
-    result.errors += guest.errors
+    result.errors += guest.output.errors
     if reasons:
         result.tail = [line for line in lines if line.strip()][-8:]
-    for program in guest.programs:
+    for program in guest.output.programs:
         report = tap.read(program.lines, plan.split_name)
         result.cases += report.cases
         if reasons and program.status is None and program.signal is None:
