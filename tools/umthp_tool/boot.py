@@ -20,7 +20,7 @@ from . import host_memory
 from .cache import make_dir
 from .console import Console
 from .errors import HostError
-from .process import die_with_parent, kill_group, kill_session, quoted, signal_group
+from .process import kill_group, kill_session, quoted, signal_group, start
 
 DEFAULT_TIMEOUT = 300
 DEFAULT_MEM = "1G"
@@ -123,13 +123,10 @@ class Launcher:
 
     def _run(self, argv: List[str], env: "dict[str, str]", result: Boot, timeout: float,
              on_line: Optional[Callable[[str], None]], pass_fds: Sequence[int]) -> None:
-        start = time.monotonic()
+        began = time.monotonic()
         with open(result.log, "wb") as sink:
             try:
-                process = subprocess.Popen(argv, env=env, stdin=subprocess.DEVNULL,
-                                           stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
-                                           start_new_session=True, preexec_fn=lambda: die_with_parent(signal.SIGKILL),
-                                           pass_fds=pass_fds)
+                process = start(argv, signal.SIGKILL, env=env, pass_fds=pass_fds)
             except OSError as error:
                 raise HostError("cannot run %s: %s" % (argv[0], error.strerror),
                                 "is the cache on a file system mounted noexec? Set UMTHP_CACHE "
@@ -138,9 +135,9 @@ class Launcher:
             try:
                 if self._stopped:
                     signal_group(process)
-                _tee(process, sink, result, start, timeout, on_line)
+                _tee(process, sink, result, began, timeout, on_line)
                 if not result.timed_out and not result.log_overflow:
-                    _reap(process, result, start + timeout)
+                    _reap(process, result, began + timeout)
             finally:
                 self._live.pop(process.pid, None)
                 if process.returncode is None:
@@ -149,7 +146,7 @@ class Launcher:
                 kill_session(process.pid)
                 if process.stdout:
                     process.stdout.close()
-        result.seconds = time.monotonic() - start
+        result.seconds = time.monotonic() - began
 
 
 def _remove_stale(directory: Path) -> None:
@@ -170,7 +167,7 @@ def _remove_stale(directory: Path) -> None:
             continue
 
 
-def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, start: float,
+def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, began: float,
          timeout: float, on_line: Optional[Callable[[str], None]]) -> None:
     """Copy output to the log until it ends, the time is up or the log is too large."""
     assert process.stdout is not None
@@ -184,7 +181,7 @@ def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, star
             selector.register(handle, selectors.EVENT_READ)
             selector.register(ended, selectors.EVENT_READ)
             while True:
-                left = start + timeout - time.monotonic()
+                left = began + timeout - time.monotonic()
                 ready = {key.fd for key, _events in selector.select(left)} if left > 0 else set()
                 if not ready:
                     result.timed_out = True
@@ -202,7 +199,7 @@ def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, star
                     return
                 sink.write(block)
                 *lines, pending = (pending + block).split(b"\n")
-                result.times += [time.monotonic() - start] * len(lines)
+                result.times += [time.monotonic() - began] * len(lines)
                 for line in lines if on_line else []:
                     on_line(line.decode("utf-8", "backslashreplace").rstrip("\r"))
     finally:

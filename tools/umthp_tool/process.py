@@ -59,12 +59,45 @@ def end_group(process: "subprocess.Popen[bytes]", grace: float = 10.0) -> None:
     kill_group(process)
 
 
-def die_with_parent(signum: int) -> None:
-    """For preexec_fn: if umthp itself is killed, this process gets the signal."""
+_INTERRUPTS = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
+
+
+def start(argv: Sequence[str], death: int, *, env: Optional[Dict[str, str]] = None,
+          cwd: Optional[Path] = None, pass_fds: Sequence[int] = ()) -> "subprocess.Popen[bytes]":
+    """Start a long command in a session of its own, output in one pipe.
+
+    It gets the signal `death` if umthp itself is killed. Interrupts wait until it is started: one
+    that came during the fork would be lost (Python runs hooks there and ignores what they raise)
+    or would leave a child that nobody knows.
+    """
+    parent = os.getpid()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+
+    def in_child() -> None:
+        try:
+            ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, death)
+        except (OSError, AttributeError):
+            pass
+        if os.getppid() != parent:
+            os.kill(os.getpid(), death)
+        for number in _INTERRUPTS:
+            signal.signal(number, signal.SIG_DFL)
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+    process = None
     try:
-        ctypes.CDLL(None, use_errno=True).prctl(_PR_SET_PDEATHSIG, signum)
-    except (OSError, AttributeError):
-        pass
+        process = subprocess.Popen(argv, env=env, cwd=cwd, start_new_session=True,
+                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                                   stderr=subprocess.STDOUT, pass_fds=pass_fds,
+                                   preexec_fn=in_child)
+    finally:
+        try:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        except BaseException:
+            if process is not None:
+                kill_group(process)
+            raise
+    return process
 
 
 def kill_session(session: int) -> List[int]:
@@ -116,10 +149,7 @@ def run_logged(argv: Sequence[object], log: Path, *, env: Optional[Dict[str, str
         sink.write(("$ %s\n" % quoted(command)).encode())
         sink.flush()
         try:
-            process = subprocess.Popen(command, env=env, cwd=cwd, start_new_session=True,
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.STDOUT,
-                                       preexec_fn=lambda: die_with_parent(signal.SIGTERM))
+            process = start(command, signal.SIGTERM, env=env, cwd=cwd)
         except FileNotFoundError as error:
             raise ToolchainError("%s is not installed" % command[0],
                                  "Debian: apt install %s" % command[0]) from error
