@@ -8,7 +8,7 @@ from pathlib import Path
 from support import PROJECT
 
 from umthp_tool import expected, guest, ktap, rootfs, selftest_bench, selftest_judge, tap
-from umthp_tool import selftest_plans as plans
+from umthp_tool import selftest_plans as plans, selftest_split
 from umthp_tool.boot import Boot
 from umthp_tool.errors import UsageError
 
@@ -242,6 +242,17 @@ class PartsTest(unittest.TestCase):
             'Dev->Sys Migration   | 1.000 ms        | 2.000 ms        | 50.0%',
             'S->D Throughput      | 0.13 GB/s      | 0.13 GB/s      | -1.4%'])
         self.assertEqual(rows, [selftest_bench.Row(2.0, 500.0, 250.0, 2000.0, 1000.0)])
+
+    def test_split_table(self):
+        values = selftest_split.parse([
+            '    # split_unmapped: bench: split_unmapped_order9_to_0 91000 ns',
+            '    # split_unmapped: bench: split_unmapped_order9_to_2 23000 ns',
+            '    # split_unmapped: bench: split_unmapped_order2_to_0 900 ns',
+            '    # migrate: bench: migrate_to_device_thp 4000 MiB/s', 'bench: half a line'])
+        self.assertEqual(values['split_unmapped_order9_to_2'], (23000, 'ns'))
+        lines = [line.split() for line in selftest_split.table(values)]
+        self.assertEqual(lines[1:], [['order', '2', '900', '-'], ['order', '9', '91000', '23000'],
+                                     ['migrate', 'to', 'device', 'thp', '4000', 'MiB/s']])
 
 
 if __name__ == '__main__':

@@ -16,12 +16,13 @@ from .guest import run as run_guest
 from .selftest_bench import bench_migrate
 from .selftest_judge import judge
 from .selftest_plans import PLANS, BootPlan, Plan, select, skips_of
+from .selftest_split import bench_split
 from .userland import Userland
 from .verdict import Verdict
 
 # A SMP guest under KASAN on a loaded machine, with upstream's benchmark.
 TIMEOUT = 900
-BENCH = "bench-migrate"
+BENCHES = {"bench-migrate": bench_migrate, "bench-split": bench_split}
 
 
 def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
@@ -29,11 +30,11 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
     from .cli import kernel_arguments   # cli imports us
     parser = commands.add_parser(
         "selftest", description="Run a selftest as a process in UML: upstream's hmm-tests, "
-        "unmodified; thp, which checks that a plain process gets THPs that work; or "
-        "bench-migrate, upstream's migration benchmark.")
+        "unmodified; or thp, which checks that a plain process gets THPs that work. Or measure: "
+        "bench-migrate, upstream's migration benchmark; bench-split, what a split costs.")
     kernel_arguments(parser)
-    parser.add_argument("name", choices=(*PLANS, BENCH), metavar="NAME",
-                        help="hmm-tests, thp or bench-migrate")
+    parser.add_argument("name", choices=(*PLANS, *BENCHES), metavar="NAME",
+                        help="hmm-tests, thp, bench-migrate or bench-split")
     parser.add_argument("glob", nargs="?", metavar="GLOB",
                         help="SUITE, TEST or SUITE.TEST, with * and ?")
     parser.add_argument("--list", action="store_true", help="show the names of the tests")
@@ -48,10 +49,10 @@ def register(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") ->
 
 def main(args: argparse.Namespace, context: Context) -> int:
     """umthp selftest: prepare, build, boot, judge, report."""
-    if args.name == BENCH:
+    if args.name in BENCHES:
         if args.glob or args.list or args.junit:
-            raise UsageError("%s takes neither a GLOB nor --list nor --junit" % BENCH)
-        return bench_migrate(args, context)
+            raise UsageError("%s takes neither a GLOB nor --list nor --junit" % args.name)
+        return BENCHES[args.name](args, context)
     plan = PLANS[args.name]
     entries = expected.load(ROOT / "tests" / plan.expected)
     if entries is None:
