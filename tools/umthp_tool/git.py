@@ -46,8 +46,9 @@ def _checked(argv: List[object], env: Dict[str, str], cwd: Optional[Path],
     if done.returncode == 0:
         return done.stdout
     stderr = done.stderr.decode("utf-8", "backslashreplace")
-    if no_space(stderr):
-        raise disk_full(env.get("GIT_DIR", cwd))
+    where = env.get("GIT_DIR", cwd)
+    if no_space(stderr, where):
+        raise disk_full(where)
     if "dubious ownership" in stderr:
         where = stderr.split("'")[1] if "'" in stderr else str(cwd)
         raise UsageError("git refuses to read %s: it belongs to another user" % where,

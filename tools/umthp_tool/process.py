@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 import os
+import re
 import shlex
+import shutil
 import signal
 import subprocess
 from pathlib import Path
@@ -21,9 +23,22 @@ def quoted(argv: Iterable[object]) -> str:
     return " ".join(shlex.quote(str(arg)) for arg in argv)
 
 
-def no_space(text: str) -> bool:
-    """Does a program's message say that the disk is full?"""
-    return any(message in text for message in _NO_SPACE)
+# git does not always say why it could not write.
+_CANNOT_WRITE = re.compile(r"unable to (?:write|create)|(?:failed|could not) to? ?write|write error",
+                           re.I)
+_NEARLY_FULL = 16 << 20
+
+
+def no_space(text: str, where: object = None) -> bool:
+    """Does a program's message say that the disk is full, or is the one at `where`?"""
+    if any(message in text for message in _NO_SPACE):
+        return True
+    if where is None or not _CANNOT_WRITE.search(text):
+        return False
+    try:
+        return shutil.disk_usage(str(where)).free < _NEARLY_FULL
+    except OSError:
+        return False
 
 
 def disk_full(where: object) -> HostError:
