@@ -161,8 +161,8 @@ def _edit_row(tree: Path, context: Context, args: argparse.Namespace) -> Row:
     bare: List[Took] = []
     context.args.kernel, context.args.rev, context.args.staged = str(tree), None, False
     for number in range(args.rounds):
-        context.console.status("bench", "edit -> verdict, round %d of %d" % (number + 1,
-                                                                            args.rounds))
+        context.console.status("bench", "edit -> verdict, round %d of %d" % (
+            number + 1, args.rounds))
         bench_tree.edit(tree / bench_tree.EDITED)
         ours.append(timed(umthp))
         with context.tree() as prepared:

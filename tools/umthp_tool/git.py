@@ -27,8 +27,8 @@ class GitFailed(UmthpError):
     def __init__(self, argv: Sequence[object], stderr: str) -> None:
         last = stderr.strip().splitlines()
         super().__init__("git failed: %s" % (last[-1] if last else "no message"),
-                         "if the cache is damaged, `umthp clean --all` starts it again; the command was: %s"
-                         % quoted(argv))
+                         "if the cache is damaged, `umthp clean --all` starts it again; "
+                         "the command was: %s" % quoted(argv))
         self.stderr = stderr
 
 

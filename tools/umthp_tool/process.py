@@ -24,7 +24,7 @@ def quoted(argv: Iterable[object]) -> str:
 
 
 # git does not always say why it could not write.
-_CANNOT_WRITE = re.compile(r"unable to (?:write|create)|(?:failed|could not) to? ?write|write error",
+_CANNOT_WRITE = re.compile(r"unable to (?:write|create)|(?:failed to|could not) write|write error",
                            re.I)
 _NEARLY_FULL = 16 << 20
 

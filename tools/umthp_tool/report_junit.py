@@ -31,7 +31,8 @@ def tree(result: Verdict) -> ET.Element:
         suite = _suite(root, name, len(cases),
                        sum(case.status == ktap.FAILED for case in cases),
                        sum(case.status == ktap.CRASHED for case in cases),
-                       sum(case.status == ktap.SKIPPED for case in cases), sum(case.seconds or 0.0 for case in cases))
+                       sum(case.status == ktap.SKIPPED for case in cases),
+                       sum(case.seconds or 0.0 for case in cases))
         for case in cases:
             element = ET.SubElement(suite, "testcase", {
                 "classname": _clean(case.suite), "name": _clean(case.name),

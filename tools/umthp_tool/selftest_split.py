@@ -75,8 +75,8 @@ def table(values: Dict[str, Tuple[int, str]]) -> List[str]:
         else:
             others.append("%-24s %8d %s" % (name.replace("_", " "), value, unit))
     to = sorted({new for _old, new in splits})
-    out = ["folio_split_unmapped(), ns   " + "".join("%10s" % ("to order %d" % new)
-                                                      for new in to)]
+    out = ["folio_split_unmapped(), ns   "
+           + "".join("%10s" % ("to order %d" % new) for new in to)]
     for old in sorted({old for old, _new in splits}):
         cells = ["%10s" % splits.get((old, new), "-") for new in to]
         out.append("  order %d                    %s" % (old, "".join(cells)))

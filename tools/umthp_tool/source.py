@@ -88,7 +88,6 @@ class Archive(Source):
         self._drop_older(final)
         return SourceTree(tree, described, Git(final))
 
-
     def _drop_older(self, kept: Path) -> None:
         """Imports that this one replaces, if any."""
 
