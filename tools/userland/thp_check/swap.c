@@ -29,7 +29,7 @@ struct swap_header {
 
 _Static_assert(sizeof(struct swap_header) == PAGE_SIZE, "header is one page");
 
-static void swap_on(void)
+void swap_on(void)
 {
 	static struct swap_header header = { .version = 1 };
 	uint64_t size;
@@ -52,7 +52,7 @@ static void swap_on(void)
 	step("%s", "");
 }
 
-static void swap_off(void)
+void swap_off(void)
 {
 	ASSERT(!swapoff(SWAP_DEVICE));
 }

@@ -89,6 +89,10 @@ void peer_step(void);
 void peer_end(void);
 void peer_yield(void);
 
+/* swap.c: swap on a RAM disk of the guest; skips the check if there is none. */
+void swap_on(void);
+void swap_off(void);
+
 /* state.c: what the kernel says about the memory */
 
 /* Sum of a smaps field in kB over the VMAs that lie in [p, p + size). */

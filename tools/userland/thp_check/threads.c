@@ -193,6 +193,28 @@ static void threads_write_while_a_child_watches(void)
 	run_rounds(fork_and_watch);
 }
 
+/*
+ * What a thread writes to a page between its unmapping and its copy to the
+ * device must be in the copy, and what it writes later must bring it back.
+ */
+static void swap_out(unsigned int round)
+{
+	(void)round;
+	ASSERT(!madvise(shared.p, HPAGE_SIZE, MADV_PAGEOUT));
+}
+
+static void threads_write_during_swap(void)
+{
+	long before = vmstat("pswpout");
+
+	swap_on();
+	run_rounds(swap_out);
+	/* That pages were really written out, and more than once. */
+	ASSERT(vmstat("pswpout") > before + (long)HPAGE_NR);
+	ASSERT(!munmap(shared.p, HPAGE_SIZE));
+	swap_off();
+}
+
 /* Every thread touches the same untouched 2 MiB at the same moment. */
 static void *touch_first(void *arg)
 {
@@ -234,6 +256,7 @@ const struct check thread_checks[] = {
 	CHECK(threads_write_during_split_and_collapse),
 	CHECK(threads_write_during_fork),
 	CHECK(threads_write_while_a_child_watches),
+	CHECK(threads_write_during_swap),
 	CHECK(threads_fault_the_same_thp),
 	{}
 };
