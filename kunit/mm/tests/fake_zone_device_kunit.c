@@ -71,6 +71,7 @@ static void last_put_calls_folio_free_once(struct kunit *test)
 	const struct fake_zdev_event *event;
 
 	KUNIT_ASSERT_NOT_NULL(test, folio);
+	fake_zdev_make_anon(folio, 0x7000);
 	folio_get(folio);
 	fake_zdev_clear_events(zdev);
 	fake_zdev_release(folio);

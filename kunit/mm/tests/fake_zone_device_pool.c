@@ -401,6 +401,8 @@ unsigned long fake_zdev_nr_free_blocks(struct fake_zdev *zdev, unsigned int orde
  */
 int fake_zdev_live_order(struct fake_zdev *zdev, unsigned long idx)
 {
+	if (idx >= fake_zdev_nr_pages(zdev))
+		return FAKE_ZDEV_NOT_LIVE;
 	guard(raw_spinlock_irqsave)(&zdev->lock);
 	return zdev->chunks[idx / zdev->params.nr_pages]->live[idx % zdev->params.nr_pages];
 }
