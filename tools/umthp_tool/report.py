@@ -2,7 +2,9 @@
 """The verdict for people: one line when all is well, else a block for each thing that is not."""
 from __future__ import annotations
 
+import re
 import shlex
+from collections import Counter
 from typing import List
 
 from . import ktap, verdict as verdicts
@@ -31,6 +33,11 @@ def show(result: Verdict, console: Console, command: List[str], context: str = "
     word = {verdicts.NOTHING: "NOTHING RAN", verdicts.TIMEOUT: "TIME-OUT",
             verdicts.CRASH: "CRASH"}.get(result.verdict, "FAIL")
     console.say("%s  %s" % (console.colour("red", word), summary(result)))
+
+
+def source_paths(text: str) -> str:
+    """Paths as in the kernel tree; the compiler saw them from the build directory (ccache)."""
+    return re.sub(r"(?:\.\./)+src/", "", text)
 
 
 def summary(result: Verdict) -> str:
@@ -66,7 +73,7 @@ def _findings(result: Verdict, console: Console, command: List[str]) -> List[str
     for case in result.failed[:MAX_FAILURES]:
         out.append("%s  %s" % (console.colour("red", "FAIL"), printable(case.full)))
         log = [line for line in case.log if line.strip()]
-        out += ["      " + printable(line.replace("\t", "    ")).rstrip()
+        out += ["      " + printable(source_paths(line).replace("\t", "    ")).rstrip()
                 for line in log[:MAX_LOG_LINES]]
         if len(log) > MAX_LOG_LINES:
             out.append("      (%d more lines in the log)" % (len(log) - MAX_LOG_LINES))
@@ -74,14 +81,15 @@ def _findings(result: Verdict, console: Console, command: List[str]) -> List[str
     if len(result.failed) > MAX_FAILURES:
         out.append("      and %d more failed tests" % (len(result.failed) - MAX_FAILURES))
     for splat in result.splats[:MAX_FAILURES]:
-        out.append("%s %s" % (console.colour("red", "SPLAT"), printable(splat.text)))
+        out.append("%s %s" % (console.colour("red", "SPLAT"), printable(source_paths(splat.text))))
         out.append("      in %s   %s:%d" % (printable(splat.test), splat.log, splat.line))
         if "." in splat.test:
             out.append(_reproduce(command, splat.test))
     if len(result.splats) > MAX_FAILURES:
         out.append("      and %d more splats" % (len(result.splats) - MAX_FAILURES))
-    for error in result.errors[:MAX_FAILURES]:
-        out.append("%s %s" % (console.colour("red", "ERROR"), printable(error)))
+    for error, count in list(Counter(result.errors).items())[:MAX_FAILURES]:
+        out.append("%s %s%s" % (console.colour("red", "ERROR"), printable(error),
+                                " (%d times)" % count if count > 1 else ""))
     if result.missing:
         out.append("%s %d expected tests gave no result:" % (
             console.colour("red", "MISSING"), len(result.missing)))
