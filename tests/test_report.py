@@ -151,6 +151,16 @@ class MachineReadableTest(unittest.TestCase):
                 names = [case.get('name') for case in self.junit(result).iter('testcase')]
                 self.assertNotIn('evil', names)
 
+    def test_message_that_attacks_is_text_in_all_of_them(self):
+        result = judged('hostile_message')
+        root = self.junit(result)
+        failure = root.find('.//failure')
+        self.assertIn(']]></failure><script>alert(1)</script> \\x1b[2J', failure.text)
+        self.assertIn('<testcase name="evil"/>', failure.text)
+        self.assertEqual(len(root.findall('.//testcase')), 2)
+        self.assertIn('\x1b[2J', self.json(result)['suites'][0]['tests'][1]['log'][0])
+        self.assertIn('\\x1b]0;owned\\x07', shown(result))
+
     def test_unwritable_report_is_a_host_error_not_a_traceback(self):
         for write, value in ((report_json.write, {}), (report_junit.write, ET.Element('a'))):
             with self.assertRaises(HostError):

@@ -88,6 +88,7 @@ ROWS = (
         'Expected test number 2 but found 1', 'says `not ok hostile`, but no test counts as failed',
         'hostile has more than one result', 'trap_hostile has more than one result',
         'hostile counts as passed, but has no result line of its own')),
+    Row('hostile_message', 'fail', 1, (1, 1, 0)),
     Row('fake_suite', 'fail', 1, (0, 1, 0), errors=(
         *['trap_good: missing expected subtest'] * 3, 'trap_good has more than one result',
         *[r'split_order\.order\d is in the log, but kunit_parser lost it'] * 3)),
