@@ -42,7 +42,8 @@ lint test suites hmm-tests thp system:
 
 update-expected:
 	@tools/install-deps run
-	@tools/update-expected $(run_options)
+	@tools/umthp run --slow --write-expected $(run_options)
+	@git --no-pager diff -- tests/expected_tests
 
 clean:
 	@tools/umthp clean

@@ -13,6 +13,7 @@ from umthp_tool.boot import Boot
 from umthp_tool.errors import UsageError
 
 RUN = expected.Run(version='7.3.4', variant='default', glob=None, slow=False)
+SLOW = dataclasses.replace(RUN, slow=True)
 # What tests/data/good.log has.
 GOOD = ['trap_good.plain', 'trap_good.skipped', 'trap_good.split_order[order2]',
         'trap_good.split_order[order3]', 'trap_good.split_order[order9]']
@@ -89,10 +90,16 @@ class ListTest(unittest.TestCase):
 
     def test_written_list_keeps_conditions_and_marks_slow_tests(self):
         self.load('s.a kernel>=7.3\ns.gone\ns.b slow variant!=nothp\n')
-        expected.write(self.path, ['s.c[x]', 's.b', 's.a', 's.a'], ['s.c'])
+        expected.write(self.path, ['s.c[x]', 's.b', 's.a', 's.a'], ['s.c'], SLOW)
         entries = {entry.name: entry.conditions for entry in expected.load(self.path)}
         self.assertEqual(entries, {'s.a': ('kernel>=7.3',), 's.b': ('variant!=nothp',),
                                    's.c[x]': ('slow',)})
+
+    def test_written_list_keeps_entries_of_other_kernels_and_variants(self):
+        self.load('s.gone\ns.new kernel>=8.0\ns.smp variant=smp\ns.gone_too slow kernel>=7.3\n')
+        expected.write(self.path, ['s.a'], [], SLOW)
+        self.assertEqual([entry.name for entry in expected.load(self.path)],
+                         ['s.a', 's.new', 's.smp'])
 
     def test_list_of_this_project_is_valid_and_sorted(self):
         entries = expected.load(PROJECT / 'tests/expected_tests')

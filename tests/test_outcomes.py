@@ -34,6 +34,20 @@ class ExitCodeTest(FakeKernelCase):
             file.write('trap_good.vanished\n')
         self.assertIn('trap_good.vanished', self.expect(1, 'run').stdout)
 
+    def test_list_is_written_from_a_whole_run_only(self):
+        path = self.project / 'tests/expected_tests'
+        whole = path.read_text()
+        path.write_text('')
+        self.expect(0, 'run', '--slow', '--write-expected')
+        self.assertEqual([line for line in path.read_text().splitlines() if line[0] != '#'],
+                         whole.split())
+        written = path.read_text()
+        for log, status in (('lost_end', 0), ('panic_in_the_middle', ABORT),
+                            ('lost_parameter', 0), ('zero_tests', 0)):
+            self.set_boot(log, status)
+            self.expect(7, 'run', '--slow', '--write-expected')
+            self.assertEqual(path.read_text(), written)
+
     def test_time_out_kills_the_boot(self):
         self.set_boot('hang')
         start = time.monotonic()

@@ -117,12 +117,14 @@ HEADER = """\
 """
 
 
-def write(path: Path, seen: Iterable[str], slow: Iterable[str]) -> None:
-    """Replace the list by what ran; conditions of entries that stay are kept."""
-    old = {entry.name: entry.conditions for entry in load(path) or []}
+def write(path: Path, seen: Iterable[str], slow: Iterable[str], run: Run) -> None:
+    """Replace the list by what ran; conditions stay, and entries of other kernels and variants."""
+    entries = load(path) or []
+    old = {entry.name: entry.conditions for entry in entries}
+    elsewhere = {entry.name for entry in entries if not entry.applies(run)}
     slow_names = set(slow)
     lines = []
-    for name in sorted(set(seen)):
+    for name in sorted({*seen, *elsewhere}):
         conditions = [c for c in old.get(name, ()) if c != "slow"]
         if name.split("[")[0] in slow_names:
             conditions.insert(0, "slow")

@@ -180,7 +180,7 @@ def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace) -> i
     report.show(result, console, _command(args), "(%s, %s, %.1fs)" % (
         kernel.prepared.version, kernel.variant, sum(context.seconds.values())))
     if args.write_expected:
-        _write_expected(result, kernel, context, args)
+        _write_expected(result, asked, kernel, context, args)
     _write_reports(args, context, result, None, result.exit_code)
     return bisect_code(result.exit_code) if args.bisect else result.exit_code
 
@@ -205,15 +205,18 @@ def _command(args: argparse.Namespace) -> List[str]:
     return words + (["--slow"] if args.slow else [])
 
 
-def _write_expected(result: verdict.Verdict, kernel: Kernel, context: Context,
-                    args: argparse.Namespace) -> None:
+def _write_expected(result: verdict.Verdict, asked: expected.Run, kernel: Kernel,
+                    context: Context, args: argparse.Namespace) -> None:
     if args.glob or not args.slow:
         raise HostError("--write-expected needs all tests", "use it with --slow and no GLOB")
+    if result.reasons or result.errors or not result.cases:
+        raise HostError("the list of expected tests stays as it is: this run lost results",
+                        "correct what is reported above, then try again", result.logs[0])
     logs = context.log_dir(kernel.prepared)
     normal = set(list_tests(kernel, context.launcher(), logs / "list-normal.log", [NO_SLOW]))
     seen = [case.full for case in result.cases]
     slow = {name.split("[")[0] for name in seen} - normal
-    expected.write(context.layout.expected, seen, slow)
+    expected.write(context.layout.expected, seen, slow, asked)
     context.console.note("wrote %s" % context.layout.expected)
 
 
