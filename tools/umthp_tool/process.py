@@ -160,7 +160,7 @@ def run_logged(argv: Sequence[object], log: Path, *, env: Optional[Dict[str, str
                on_line: Optional[Callable[[str], None]] = None) -> int:
     """Run a long command: every line goes to the log and to on_line; returns its status."""
     command = [os.fspath(arg) if isinstance(arg, os.PathLike) else str(arg) for arg in argv]
-    with open(log, "ab") as sink:
+    with open(log, "ab", buffering=0) as sink:
         sink.write(("$ %s\n" % quoted(command)).encode())
         sink.flush()
         try:
