@@ -59,20 +59,20 @@ struct migrate_param {
 };
 
 /* A source that is not mapped by a PMD: split into small folios by setup */
-#define MTHP(_order, _cpages, _splits)							\
+#define MTHP(_order, _cpages, _splits, _deferred)					\
 	{ _order, FAKE_ZDEV_DST_AS_SOURCE, "order" #_order,				\
 	  SMALL, SMALL, _cpages, SMALL, SMALL, 0, 0,				\
-	  THP_MIGRATION_PTES, THP_MIGRATION_PTES, THP_PTES, _splits, 0, 0, { _splits, 0, 0 } }
+	  THP_MIGRATION_PTES, THP_MIGRATION_PTES, THP_PTES, _splits, 0, 0, { _deferred, 0, 0 } }
 
 static const struct migrate_param to_device_params[] = {
-	MTHP(0, 1, 0),
-	MTHP(2, 4, 1),
-	MTHP(3, 8, 1),
-	MTHP(4, 16, 1),
-	MTHP(5, 32, 1),
-	MTHP(6, 64, 1),
-	MTHP(7, 128, 1),
-	MTHP(8, 256, 1),
+	MTHP(0, 1, 0, 0),
+	MTHP(2, 4, 1, 1),
+	MTHP(3, 8, 1, 1),
+	MTHP(4, 16, 1, 1),
+	MTHP(5, 32, 1, 1),
+	MTHP(6, 64, 1, 1),
+	MTHP(7, 128, 1, 1),
+	MTHP(8, 256, 1, 1),
 	{ 9, FAKE_ZDEV_DST_AS_SOURCE, "order9",
 	  LARGE, 0, 1, LARGE, 0, 9, 9,
 	  THP_MIGRATION_PMD, THP_MIGRATION_PMD, THP_PMD, 0, 0, 0, { 0, 1, 1 } },
@@ -280,7 +280,8 @@ static void to_ram_each_phase_is_exact(struct kunit *test)
 	thp_fixture_insert(f, folio);
 	m = fake_zdev_migration_init(test, f->zdev, NULL, f->vma, f->addr,
 				     f->addr + (PAGE_SIZE << p->order),
-				     MIGRATE_VMA_SELECT_DEVICE_PRIVATE | MIGRATE_VMA_SELECT_COMPOUND);
+				     MIGRATE_VMA_SELECT_DEVICE_PRIVATE |
+				     MIGRATE_VMA_SELECT_COMPOUND);
 	mmap_read_lock(f->mm);
 	migrate_and_check(test, m, first);
 	mmap_read_unlock(f->mm);

@@ -3,8 +3,8 @@
  * Sets up and takes down what a test works on: a device, an mm with one VMA,
  * a range of 2 MiB in it; and system memory of any order in that range.
  */
-#include <linux/bug.h>
 #include <linux/mm.h>
+#include <linux/bug.h>
 #include <linux/kthread.h>
 #include <linux/leafops.h>
 #include <linux/mman.h>

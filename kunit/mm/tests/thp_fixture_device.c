@@ -8,9 +8,9 @@
  * the page tables with the helpers that the kernel itself uses to do that; what
  * comes of it is what the ledger says of the two orders that both ways make.
  */
+#include <linux/mm.h>
 #include <linux/leafops.h>
 #include <linux/memcontrol.h>
-#include <linux/mm.h>
 #include <linux/pagemap.h>
 #include <linux/rmap.h>
 #include <linux/swapops.h>

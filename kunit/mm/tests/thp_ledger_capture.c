@@ -5,10 +5,10 @@
  * Nothing here judges: a value that makes no sense is a value. The fields are
  * read as they lie in struct page wherever an accessor would rather warn.
  */
+#include <linux/mm.h>
 #include <linux/irqflags.h>
 #include <linux/leafops.h>
 #include <linux/memcontrol.h>
-#include <linux/mm.h>
 #include <linux/mm_inline.h>
 #include <linux/panic.h>
 #include <linux/pgtable.h>

@@ -22,8 +22,8 @@
  * taint) and I17 (interrupts, preemption) are fields of the ledger. I10 (charged
  * pages) needs a memcg other than the root, which charges no pages.
  */
-#include <linux/leafops.h>
 #include <linux/mm.h>
+#include <linux/leafops.h>
 #include <linux/pgtable.h>
 
 #include "../internal.h"

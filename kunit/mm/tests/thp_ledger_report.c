@@ -3,6 +3,7 @@
  * Compares what the ledger has read with what a test expects, and prints the
  * table: before, expected, after.
  */
+#include <linux/mm.h>
 #include <linux/leafops.h>
 #include <linux/moduleparam.h>
 #include <linux/seq_buf.h>

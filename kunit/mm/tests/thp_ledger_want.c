@@ -6,6 +6,7 @@
  * This is the specification that the suites test, written down as numbers. It
  * must not call the code under test.
  */
+#include <linux/mm.h>
 #include <linux/swapops.h>
 
 #include "../internal.h"
