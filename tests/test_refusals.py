@@ -49,8 +49,10 @@ class RefusalTest(FakeKernelCase):
         self.put('linux/arch/um/kernel/mem.c', 'int my_edit;\n')
         result = self.expect(6, 'run')
         self.assertIn('0001-um-more.patch', result.stderr)
-        self.assertIn('arch/um/kernel/mem.c', result.stderr)
-        self.git('checkout', 'arch/um/kernel/mem.c')
+        self.assertIn('your own uncommitted edit of arch/um/kernel/mem.c', result.stderr)
+        self.git('commit', '-qam', 'a kernel that has moved on')
+        self.assertIn("the kernel's own code has moved on", self.expect(6, 'run').stderr)
+        self.git('checkout', '-q', 'HEAD^', '--', 'arch/um/kernel/mem.c')
         self.expect(0, 'run')
 
     def test_series_that_is_in_the_tree_already_is_not_applied_again(self):

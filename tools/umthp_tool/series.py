@@ -77,8 +77,12 @@ def present(support: Support, git: Git, tree: str) -> bool:
     return content is not None and support.present_symbol.encode() in content
 
 
-def apply_series(series: Series, git: Git, tree: str, console: Console) -> Entries:
-    """The entries that the series changes in this tree; SeriesError tells where it conflicts."""
+def apply_series(series: Series, git: Git, tree: str, console: Console,
+                 base: Optional[str] = None) -> Entries:
+    """The entries that the series changes in this tree; SeriesError tells where it conflicts.
+
+    base: the commit that the tree is an edit of; says whether a conflict is the user's own.
+    """
     files = series.files()
     before = tree_entries(git, tree, files)
     key = hashlib.sha256(json.dumps([series.digest(), sorted(before.items())]).encode()).hexdigest()
@@ -92,8 +96,9 @@ def apply_series(series: Series, git: Git, tree: str, console: Console) -> Entri
     with tempfile.TemporaryDirectory(dir=git.dir, prefix="series-") as work:
         index = Path(work, "index")
         _fill(git, index, before)
+        edited = _edited(git, base, files, before)
         for patch in series.patches:
-            _apply(git, index, patch, tree, before, console)
+            _apply(git, index, patch, edited, console)
         after = _entries(git("ls-files", "-s", "-z", index=index))
     entries = {path: after.get(path) for path in files if after.get(path) != before.get(path)}
     write_json(memo, {"key": key, "entries": entries})
@@ -173,8 +178,17 @@ def _blobs_exist(git: Git, entries: Entries) -> bool:
     return b"missing" not in git("cat-file", "--batch-check", data=names.encode() + b"\n")
 
 
-def _apply(git: Git, index: Path, patch: Patch, tree: str,
-           before: Dict[str, Tuple[str, str]], console: Console) -> None:
+def _edited(git: Git, base: Optional[str], files: List[str],
+            now: Dict[str, Tuple[str, str]]) -> Optional[List[str]]:
+    """Which of the files the user has changed since `base`; None if that is not known."""
+    if base is None:
+        return None
+    committed = tree_entries(git, base, files)
+    return [name for name in files if committed.get(name) != now.get(name)]
+
+
+def _apply(git: Git, index: Path, patch: Patch, edited: Optional[List[str]],
+           console: Console) -> None:
     saved = index.read_bytes()
     try:
         # --3way writes the blob that it starts from, which git notes in the user's objects.
@@ -196,9 +210,15 @@ def _apply(git: Git, index: Path, patch: Patch, tree: str,
         return
     except GitFailed:
         pass
-    raise SeriesError(_conflict_report(patch, hunks, failure.stderr),
-                      "if %s your own edit, undo or move it; else this kernel needs a newer "
-                      "series (git pull in umthp)" % ("these lines are" if hunks else "it is"))
+    own = [name for name in patch.files if edited and name in edited]
+    if own:
+        fix = "your own uncommitted edit of %s is in the way: undo or move it" % ", ".join(own)
+    elif edited is not None:
+        fix = "the kernel's own code has moved on (these files have no edit of yours): this " \
+            "kernel needs a newer series (git pull in umthp)"
+    else:
+        fix = "this kernel needs a newer series (git pull in umthp), or has been changed there"
+    raise SeriesError(_conflict_report(patch, hunks, failure.stderr), fix)
 
 
 def _conflicts(git: Git, unmerged: bytes) -> List[Tuple[str, int, str]]:

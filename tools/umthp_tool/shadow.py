@@ -17,7 +17,7 @@ from .cache import make_dir, read_json, write_json
 from .console import Console
 from .git import Git, GitFailed
 from .kernels import Support, check_supported
-from .source import Source
+from .source import Source, SourceTree
 
 
 ALREADY_THERE = "series already in tree, using it"
@@ -67,7 +67,7 @@ def prepare(source: Source, home: Path, support: Support, layout: Layout,
     else:
         version = check_supported(support, lambda path: git.blob(found.tree, path),
                                   found.described, console.warning)
-        tree, note = _prepared_tree(git, found.tree, version, support, layout, console)
+        tree, note = _prepared_tree(git, found, version, support, layout, console)
         write_json(git.dir / "prepared.json",
                    {"key": key, "version": version, "tree": tree, "note": note})
     _move(git, src, tree, console)
@@ -94,15 +94,16 @@ def _key(source: str, layout: Layout) -> str:
     return digest.hexdigest()
 
 
-def _prepared_tree(git: Git, source: str, version: str, support: Support, layout: Layout,
+def _prepared_tree(git: Git, found: SourceTree, version: str, support: Support, layout: Layout,
                    console: Console) -> "tuple[str, str]":
     """Lay the series, the new files and the hooks over the source tree."""
+    source = found.tree
     patches = series.Series(layout.um_config, version)
     if series.present(support, git, source):
         entries: series.Entries = {}
         note = ALREADY_THERE
     else:
-        entries = series.apply_series(patches, git, source, console)
+        entries = series.apply_series(patches, git, source, console, found.base)
         note = "%d patches applied, 0 fuzz" % len(patches.patches)
     overlay.add_hooks(git, source, support.hooks, entries)
     entries.update(overlay.add_files(git, source, overlay.new_files(layout.kunit), console))

@@ -33,6 +33,7 @@ class SourceTree:
     tree: str           # git tree id
     described: str      # for people: package and version, or path and what is edited
     git: Git            # the repository that has the tree
+    base: Optional[str] = None      # the commit that it is an edit of, if it is one
 
 
 class Source:
@@ -207,12 +208,12 @@ class Directory(Source):
             plain = PlainTree(self.path, git_dir, self.console)
             return SourceTree(plain.snapshot(), str(self.path), plain.git)
         if self.rev:
-            tree, described = work.commit(self.rev)
-        elif self.staged:
+            return SourceTree(*work.commit(self.rev), work.git)
+        if self.staged:
             tree, described = work.staged()
         else:
             tree, described = work.snapshot()
-        return SourceTree(tree, described, work.git)
+        return SourceTree(tree, described, work.git, work.head())
 
 
 def choose(kernel: Optional[str], support: Support, cache: Path, console: Console, *,

@@ -87,7 +87,7 @@ class GitWorkTree:
     def snapshot(self) -> Tuple[str, str]:
         """The work tree as it is now: edits, deletions and untracked files included."""
         self._copy_index()
-        head = self._head()
+        head = self.head()
         self._git("add", "-u", ".")
         untracked = self._untracked()
         if untracked:
@@ -103,7 +103,7 @@ class GitWorkTree:
         except GitFailed as error:
             raise UsageError("the index of %s has unmerged files" % self.top,
                              "resolve the conflict and `git add` them first") from error
-        return tree, "%s  staged on %s" % (self.top, self._name(self._head()))
+        return tree, "%s  staged on %s" % (self.top, self._name(self.head()))
 
     def commit(self, rev: str) -> Tuple[str, str]:
         try:
@@ -157,7 +157,8 @@ class GitWorkTree:
                                  "(git -C %s status)" % (len(names), self.top))
         return names
 
-    def _head(self) -> Optional[str]:
+    def head(self) -> Optional[str]:
+        """The commit that the work tree is based on; None before the first one."""
         try:
             return user_git(self.top, "rev-parse", "--verify", "--quiet",
                             "HEAD^{commit}").decode().strip()
