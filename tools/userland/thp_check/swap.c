@@ -2,6 +2,7 @@
 /* Swap-out and swap-in of THPs, on a RAM disk of the guest. */
 #include "thp_check.h"
 
+#include <assert.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <linux/fs.h>
@@ -27,7 +28,7 @@ struct swap_header {
 	char magic[10];
 } __attribute__((packed));
 
-_Static_assert(sizeof(struct swap_header) == PAGE_SIZE, "header is one page");
+static_assert(sizeof(struct swap_header) == PAGE_SIZE, "header is one page");
 
 void swap_on(void)
 {
