@@ -45,8 +45,8 @@ CLEAN = {
 # A stand-in for the kernel's script: it prints in the format of --terse.
 CHECKPATCH = r'''#!/usr/bin/perl
 my $file = $ARGV[-1];
-my @options = @ARGV;
-open(my $in, '<', $file) or die "cannot read $file";
+my $in = \*STDIN;
+if ($file ne '-') { open($in, '<', $file) or die "cannot read $file"; }
 open(my $log, '>>', $ENV{CHECKPATCH_LOG});
 print $log join(' ', @ARGV), "\n";
 my $bad = 0;

@@ -14,8 +14,9 @@ from .source import Problem, Source
 
 # FILE_PATH_CHANGES asks for a MAINTAINERS entry, and arch/um/ has one.
 PATCH_IGNORE = ('FILE_PATH_CHANGES',)
-# Plain C programs: no kernel types, printk or BIT() there.
-USERLAND_IGNORE = ('PREFER_KERNEL_TYPES', 'BIT_MACRO', 'PREFER_PR_LEVEL', 'SYMBOLIC_PERMS',
+# Plain C programs: no kernel types, attribute macros, printk or ARRAY_SIZE() there.
+USERLAND_IGNORE = ('PREFER_DEFINED_ATTRIBUTE_MACRO', 'ARRAY_SIZE', 'EMBEDDED_FUNCTION_NAME',
+                   'PREFER_KERNEL_TYPES', 'BIT_MACRO', 'PREFER_PR_LEVEL', 'SYMBOLIC_PERMS',
                    'VOLATILE', 'AVOID_EXTERNS', 'STRCPY', 'STRNCPY', 'STRLCPY')
 
 
@@ -23,10 +24,11 @@ class LintError(Exception):
     """A program that a rule needs cannot be run."""
 
 
-def _run(command: List[str], cwd: Optional[Path] = None) -> 'subprocess.CompletedProcess[str]':
+def _run(command: List[str], cwd: Optional[Path] = None,
+         text: str = '') -> 'subprocess.CompletedProcess[str]':
     try:
         return subprocess.run(command, cwd=cwd, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-                              stdin=subprocess.DEVNULL, encoding='utf-8', errors='replace',
+                              input=text, encoding='utf-8', errors='replace',
                               check=False)
     except OSError as error:
         raise LintError(f'{command[0]} cannot be run: {error.strerror}\n'
@@ -112,9 +114,12 @@ class Checkpatch:
         # A file of kunit/ is judged under the path that it has in the kernel.
         in_kernel = source.path.startswith('kunit/')
         folder = source.root / 'kunit' if in_kernel else source.root
+        # A patch goes in on stdin: checkpatch takes a file that is in git for source code.
+        name, text = ('-', '\n'.join(source.lines())) if source.is_patch \
+            else (os.path.relpath(source.file, folder), '')
         result = _run(['perl', str(self.script), '--strict', '--show-types', '--terse',
-                       '--no-summary', '--quiet', f'--root={self.tree}', *options,
-                       os.path.relpath(source.file, folder)], cwd=folder)
+                       '--no-summary', '--quiet', f'--root={self.tree}', *options, name],
+                      folder, text)
         problems = []
         for line in result.stdout.splitlines():
             match = re.match(r'(?:.*?:)?(\d*): ((?:ERROR|WARNING|CHECK):.*)', line)
