@@ -87,6 +87,22 @@ static struct thp_fixture *construct_fixture(struct kunit *test)
 }
 
 /*
+ * free_zone_device_folio() must take from each page what nobody would clear
+ * later: zone_device_page_init() leaves PG_anon_exclusive alone.
+ */
+static void expect_freed_pages(struct kunit *test, const struct thp_fixture *f)
+{
+	unsigned long i;
+
+	for (i = 0; i < f->nr_tracked; i++) {
+		KUNIT_EXPECT_FALSE_MSG(test, test_bit(PG_anon_exclusive, &f->first[i].flags.f),
+				       "page %lu is still AnonExclusive", i);
+		KUNIT_EXPECT_EQ_MSG(test, page_ref_count(f->first + i), 0, "page %lu", i);
+	}
+	KUNIT_EXPECT_PTR_EQ(test, f->first->mapping, NULL);
+}
+
+/*
  * Test that a folio initialised at any order and mapped has the counts of its
  * mappings, and no more, and that munmap() frees it at that order, at once.
  */
@@ -114,6 +130,7 @@ static void insert_maps_exactly(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, event->order, p->order);
 	KUNIT_EXPECT_EQ(test, event->refcount, 0);
 	KUNIT_EXPECT_EQ(test, event->idx, fake_zdev_index(f->zdev, f->first));
+	expect_freed_pages(test, f);
 	thp_ledger_check_exit(f);
 }
 

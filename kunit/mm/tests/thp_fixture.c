@@ -4,14 +4,13 @@
  * a range of 2 MiB in it; and system memory of any order in that range.
  */
 #include <linux/mm.h>
+#include <linux/swap.h>
 #include <linux/bug.h>
 #include <linux/kthread.h>
-#include <linux/leafops.h>
 #include <linux/mman.h>
 #include <linux/panic.h>
 #include <linux/preempt.h>
 #include <linux/sched/mm.h>
-#include <linux/swap.h>
 #include <linux/uaccess.h>
 
 #include <asm/sections.h>

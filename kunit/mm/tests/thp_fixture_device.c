@@ -9,11 +9,10 @@
  * comes of it is what the ledger says of the two orders that both ways make.
  */
 #include <linux/mm.h>
-#include <linux/leafops.h>
+#include <linux/swap.h>
 #include <linux/memcontrol.h>
 #include <linux/pagemap.h>
 #include <linux/rmap.h>
-#include <linux/swapops.h>
 
 #include <asm/pgalloc.h>
 

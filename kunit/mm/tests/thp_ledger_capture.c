@@ -6,14 +6,13 @@
  * read as they lie in struct page wherever an accessor would rather warn.
  */
 #include <linux/mm.h>
+#include <linux/swap.h>
 #include <linux/irqflags.h>
-#include <linux/leafops.h>
 #include <linux/memcontrol.h>
 #include <linux/mm_inline.h>
 #include <linux/panic.h>
 #include <linux/pgtable.h>
 #include <linux/preempt.h>
-#include <linux/swapops.h>
 #include <linux/userfaultfd_k.h>
 #include <linux/vmstat.h>
 

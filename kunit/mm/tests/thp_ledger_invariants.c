@@ -23,7 +23,7 @@
  * pages) needs a memcg other than the root, which charges no pages.
  */
 #include <linux/mm.h>
-#include <linux/leafops.h>
+#include <linux/swap.h>
 #include <linux/pgtable.h>
 
 #include "../internal.h"

@@ -4,7 +4,6 @@
  * table: before, expected, after.
  */
 #include <linux/mm.h>
-#include <linux/leafops.h>
 #include <linux/moduleparam.h>
 #include <linux/seq_buf.h>
 

@@ -7,6 +7,7 @@
  * must not call the code under test.
  */
 #include <linux/mm.h>
+#include <linux/swap.h>
 #include <linux/swapops.h>
 
 #include "../internal.h"
