@@ -102,7 +102,7 @@ def left_out(name: str, skips: Sequence[Allowed]) -> Optional[Allowed]:
 _HMM_MEM = "2G"
 _COHERENT_MEM = "2560M"
 # Two devices of one chunk (256 MiB, lib/test_hmm.c) each, at the end of the memory.
-_COHERENT_ARGS = ("spm=512M", "test_hmm.spm_addr_dev0=0x80000000",
+_COHERENT_ARGS = ("spm=512M@0x80000000", "test_hmm.spm_addr_dev0=0x80000000",
                   "test_hmm.spm_addr_dev1=0x90000000")
 _HMM_VARIANTS = {"device_private": (_HMM_MEM, ()),
                  "device_coherent": (_COHERENT_MEM, _COHERENT_ARGS)}
