@@ -92,6 +92,15 @@ class UserTreeTest(FakeKernelCase):
         # The object and the link.
         self.assertIn('2 objects', self.expect(0, 'run', '-v').stderr)
 
+    def test_shadow_that_somebody_changed_is_put_back_before_a_build(self):
+        self.expect(0, 'run')
+        path = self.shadow / 'mm/memory.c'
+        text = path.read_text()
+        path.write_text('int tampered_with;\n')
+        next(self.cache.glob('trees/*/build/default/linux')).unlink()
+        self.assertIn('put back', self.expect(0, 'run').stderr)
+        self.assertEqual(path.read_text(), text)
+
     def test_command_works_below_the_top_of_the_tree(self):
         self.expect(0, 'run', cwd=self.kernel / 'mm')
         self.assertTrue((self.shadow / 'mm/memory.c').exists())

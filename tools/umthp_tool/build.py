@@ -77,6 +77,9 @@ class Builder:
                               % (prepared.version, chosen.name))
         if configure:
             self._configure(prepared, build, options, log)
+        if not prepared.moved:
+            # Nobody has looked at the files yet: what is built must be the tree.
+            repair(prepared, self.console)
         made = self._make(prepared, build, log)
         config.check(prepared, build, options, self.console)
         if not binary.exists():
@@ -141,18 +144,7 @@ class Builder:
         config.mark_configured(prepared, build, options)
 
     def _make(self, prepared: Prepared, build: Path, log: Path) -> int:
-        """Make, repair the shadow if somebody changed it, and make once more then."""
-        made, failure = self._make_once(prepared, build, log)
-        if failure is not None:
-            if not repair(prepared, self.console):
-                raise failure
-            made, failure = self._make_once(prepared, build, log)
-            if failure is not None:
-                raise failure
-        return made
-
-    def _make_once(self, prepared: Prepared, build: Path,
-                   log: Path) -> "tuple[int, Optional[BuildError]]":
+        """Make the kernel; returns how many objects were made."""
         argv = self.command(prepared, build, "linux")
         self.console.command(quoted(argv))
         errors: List[str] = []
@@ -176,12 +168,12 @@ class Builder:
 
         status = run_logged(argv, log, env=self.environment(prepared), on_line=on_line)
         if status == 0:
-            return made, None
+            return made
         _raise_known("\n".join([*errors, *tail]), build, log)
         lines = [_shorten(line, prepared.src) for line in errors or tail]
         what = ", ".join(failed[:3]) or "the kernel"
-        return made, BuildError("%s does not build:\n%s" % (what, "\n".join(lines)),
-                                "correct the lines named above", log)
+        raise BuildError("%s does not build:\n%s" % (what, "\n".join(lines)),
+                         "correct the lines named above", log)
 
     def _stamp(self, prepared: Prepared, build: Path, options: object) -> str:
         """Everything that the binary is made from: tree, options, .config, compiler."""

@@ -45,6 +45,7 @@ class Prepared:
     described: str
     note: str           # what became of the series
     git: Git
+    moved: bool = False     # the shadow was compared with the tree and moved just now
 
 
 def prepare(source: Source, home: Path, support: Support, layout: Layout,
@@ -70,8 +71,8 @@ def prepare(source: Source, home: Path, support: Support, layout: Layout,
         tree, note = _prepared_tree(git, found, version, support, layout, console)
         write_json(git.dir / "prepared.json",
                    {"key": key, "version": version, "tree": tree, "note": note})
-    _move(git, src, tree, console)
-    return Prepared(home, src, tree, found.tree, version, found.described, note, git)
+    moved = _move(git, src, tree, console)
+    return Prepared(home, src, tree, found.tree, version, found.described, note, git, moved)
 
 
 def last(home: Path, source: Source) -> Prepared:
@@ -117,13 +118,14 @@ def _prepared_tree(git: Git, found: SourceTree, version: str, support: Support, 
     return tree, note
 
 
-def _move(git: Git, src: Path, tree: str, console: Console) -> None:
+def _move(git: Git, src: Path, tree: str, console: Console) -> bool:
+    """True if there was anything to do; then every file has been compared with the index."""
     state_file = git.dir / "shadow.json"
     state = read_json(state_file)
     index = git.dir / "shadow.index"
     if state.get("tree") == tree and not state.get("moving") and index.exists() \
             and (src / "Makefile").exists():
-        return
+        return False
     interrupted = bool(state.get("moving"))
     write_json(state_file, {"tree": state.get("tree"), "moving": tree})
     Path(str(index) + ".lock").unlink(missing_ok=True)
@@ -143,6 +145,7 @@ def _move(git: Git, src: Path, tree: str, console: Console) -> None:
         # Files that only the interrupted move knew.
         git("clean", "-ffdxq", index=index, work_tree=src)
     write_json(state_file, {"tree": tree, "moving": None})
+    return True
 
 
 def repair(prepared: Prepared, console: Console) -> bool:
