@@ -9,6 +9,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <sched.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/mman.h>
@@ -32,6 +33,8 @@ struct counter {
 	/* What each page's word must hold in the end. */
 	uint64_t count[HPAGE_NR];
 	uint64_t lost;
+	/* Stores so far; the main thread reads it. */
+	uint64_t progress;
 };
 
 static uint64_t *slot(const struct counter *c, size_t page)
@@ -51,6 +54,7 @@ static void *count_up(void *arg)
 		/* A plain load and store: nobody else writes this word. */
 		c->lost += *word != c->count[page];
 		*word = ++c->count[page];
+		__atomic_fetch_add(&c->progress, 1, __ATOMIC_RELAXED);
 		page = (page + 31) % HPAGE_NR;
 	}
 	return NULL;
@@ -97,6 +101,23 @@ static void stop_threads(struct counter *counters)
 	}
 }
 
+/* Every round meets threads that are at work: each has stored since the last. */
+static void await_progress(struct counter *counters)
+{
+	static uint64_t seen[NR_THREADS];
+	unsigned int i;
+
+	for (i = 0; i < NR_THREADS; i++) {
+		uint64_t now;
+
+		do {
+			sched_yield();
+			now = __atomic_load_n(&counters[i].progress, __ATOMIC_RELAXED);
+		} while (now == seen[i]);
+		seen[i] = now;
+	}
+}
+
 static void run_rounds(void (*change)(unsigned int round))
 {
 	static struct counter counters[NR_THREADS];
@@ -106,8 +127,10 @@ static void run_rounds(void (*change)(unsigned int round))
 	memset(shared.p, 0, HPAGE_SIZE);
 	ASSERT(ANON_HUGE_KB(shared.p, HPAGE_SIZE) == HPAGE_KB);
 	start_threads(counters);
-	for (round = 0; round < NR_ROUNDS; round++)
+	for (round = 0; round < NR_ROUNDS; round++) {
+		await_progress(counters);
 		change(round);
+	}
 	stop_threads(counters);
 }
 
