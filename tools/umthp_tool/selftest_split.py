@@ -76,8 +76,8 @@ def table(values: Dict[str, Tuple[int, str]]) -> List[str]:
             others.append("%-24s %8d %s" % (name.replace("_", " "), value, unit))
     to = sorted({new for _old, new in splits})
     out = ["folio_split_unmapped(), ns   "
-           + "".join("%10s" % ("to order %d" % new) for new in to)]
+           + "".join("%12s" % ("to order %d" % new) for new in to)]
     for old in sorted({old for old, _new in splits}):
-        cells = ["%10s" % splits.get((old, new), "-") for new in to]
+        cells = ["%12s" % splits.get((old, new), "-") for new in to]
         out.append("  order %d                    %s" % (old, "".join(cells)))
     return out + others
