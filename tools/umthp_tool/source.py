@@ -124,6 +124,10 @@ class Package(Archive):
                 shutil.rmtree(path)
 
     def read(self, git_dir: Path) -> SourceTree:
+        # Imports appear whole: what is there can be used while another package is imported.
+        found = None if self.update else self._newest_imported()
+        if found:
+            return found
         with locked(self.cache / "sources", self.console):
             found = None if self.update else self._newest_imported()
             if found:
