@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0
 """The tools on the real default kernel: `make check` runs this after the kernel is built."""
 
+import fcntl
 import glob
 import json
 import os
@@ -79,7 +80,9 @@ class RuleOneTest(KernelCase):
         return trees
 
     def test_built_tree_differs_from_its_source_by_arch_new_files_and_hooks_only(self):
-        with tempfile.TemporaryDirectory() as folder:
+        with tempfile.TemporaryDirectory() as folder, open(self.home / 'lock', 'rb') as lock:
+            # Nobody moves the tree meanwhile.
+            fcntl.flock(lock, fcntl.LOCK_EX)
             # What lies in the directory that was built, not what the tool noted down.
             index = os.path.join(folder, 'index')
             work = {'GIT_INDEX_FILE': index, 'GIT_WORK_TREE': str(TREE),
