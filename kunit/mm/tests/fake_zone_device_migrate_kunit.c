@@ -519,6 +519,12 @@ static void abandoned_migration_leaks_nothing(struct kunit *test)
 	fake_zdev_migration_copy(m, AS_SOURCE);
 	mmap_read_unlock(current->mm);
 	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(zdev), NR_SMALL);
+
+	/*
+	 * The mm exits at the same time as the migration is abandoned, and
+	 * expects the folio of a migration entry to be locked.
+	 */
+	KUNIT_EXPECT_EQ(test, vm_munmap(r.start, r.end - r.start), 0);
 }
 
 static struct kunit_case fake_zone_device_migrate_cases[] = {
