@@ -12,9 +12,8 @@
 #include <linux/swap.h>
 #include <linux/memcontrol.h>
 #include <linux/pagemap.h>
+#include <linux/pgalloc.h>
 #include <linux/rmap.h>
-
-#include <asm/pgalloc.h>
 
 #include "../internal.h"
 #include "kunit_mm_compat.h"
