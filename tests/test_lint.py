@@ -128,7 +128,7 @@ class RulesTest(LintCase):
 
     def test_machine_paths_and_archive_hosts_are_found(self):
         places = ('/wo' 'rk/main', '/ro' 'ot/x', '/ho' 'me/me/x', '/var/t' 'mp/x',
-                  'http://deb.deb' 'ian.org/debian', 'cdn.ker' 'nel.org')
+                  'http:' '//deb.deb' 'ian.org/debian', 'cdn.ker' 'nel.org')
         self.write('tools/b.txt', '\n'.join(places) + '\n')
         result = self.lint('machine')
         self.assertEqual([line.split(' ')[0] for line in result.stdout.splitlines()[:-1]],

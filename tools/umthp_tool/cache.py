@@ -82,19 +82,6 @@ def write_text(path: Path, text: str) -> None:
         raise
 
 
-def write_output(path: Path, text: str) -> None:
-    """A file that the user named: a device or a pipe is written to, not replaced."""
-    if path.exists() and not path.is_file() or path.is_symlink():
-        with open(path, "w", encoding="utf-8", errors="surrogateescape") as stream:
-            stream.write(text)
-    else:
-        write_text(path, text)
-        # mkstemp makes it private; a report is as readable as any other new file.
-        umask = os.umask(0)
-        os.umask(umask)
-        path.chmod(0o666 & ~umask)
-
-
 @contextmanager
 def locked(directory: Path, console: Console) -> Iterator[None]:
     """Hold the directory's lock; says whom it waits for. The kernel drops it if we die."""

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import sys
-from pathlib import Path
 from typing import Any, Dict, Optional
 
 from . import ktap
-from .cache import write_output
-from .errors import HostError, UmthpError
+from .errors import UmthpError
+from .output import write_report
 from .verdict import Verdict
 
 
@@ -58,12 +56,4 @@ def _case(case: ktap.Case) -> Dict[str, Any]:
 def write(value: Any, where: str) -> None:
     """To a file, or to stdout for `-`."""
     text = json.dumps(value, indent=1) + "\n"
-    if where == "-":
-        sys.stdout.write(text)
-        sys.stdout.flush()
-        return
-    try:
-        write_output(Path(where), text)
-    except OSError as error:
-        raise HostError("cannot write %s: %s" % (where, error.strerror),
-                        "give another file name") from error
+    write_report(text, where)

@@ -7,14 +7,12 @@ other readers show two levels at most.
 from __future__ import annotations
 
 import re
-import sys
 import xml.etree.ElementTree as ET
-from pathlib import Path
 from typing import List
 
 from . import ktap
-from .cache import write_output
-from .errors import HostError, UmthpError
+from .errors import UmthpError
+from .output import write_report
 from .verdict import Verdict
 
 # XML 1.0 has no way to write these, not even escaped.
@@ -91,11 +89,4 @@ def write(root: ET.Element, where: str) -> None:
     """To a file, or to stdout for `-`."""
     ET.indent(root)
     text = '<?xml version="1.0" encoding="utf-8"?>\n' + ET.tostring(root, "unicode") + "\n"
-    if where == "-":
-        sys.stdout.write(text)
-        return
-    try:
-        write_output(Path(where), text)
-    except OSError as error:
-        raise HostError("cannot write %s: %s" % (where, error.strerror),
-                        "give another file name") from error
+    write_report(text, where)

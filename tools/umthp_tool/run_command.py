@@ -6,8 +6,9 @@ import argparse
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, ContextManager, Dict, Iterator, List, Optional, Sequence
 
 from . import config, doctor, expected, report, report_json, report_junit, verdict
 from .boot import NEED_BYTES, Boot, Launcher
@@ -102,25 +103,28 @@ def _check_arguments(args: argparse.Namespace, context: Context) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """umthp run: prepare, build, boot, judge, report."""
-    _check_arguments(args, context)
-    try:
-        with context.kernel() as kernel:
-            if args.dry_run:
-                show_commands(kernel, context, args)
-                return EXIT_PASS
-            return _run_kernel(kernel, context, args)
-    except UmthpError as error:
-        _write_reports(args, context, None, error, error.exit_code)
-        raise
+    return _run_one_of(context.kernel(), args, context)
 
 
 def execute(args: argparse.Namespace, context: Context) -> int:
     """umthp exec: like run, with the kernel that was built last."""
+    return _run_one_of(_last_kernel(args, context), args, context)
+
+
+@contextmanager
+def _last_kernel(args: argparse.Namespace, context: Context) -> Iterator[Kernel]:
+    with context.last_tree() as prepared:
+        kernel = context.builder().last(prepared, args.variant)
+        context.prepared = kernel.prepared
+        yield kernel
+
+
+def _run_one_of(opened: ContextManager[Kernel], args: argparse.Namespace,
+                context: Context) -> int:
+    """Run the kernel that `opened` gives; an error on the way to it is reported as well."""
     _check_arguments(args, context)
     try:
-        with context.last_tree() as prepared:
-            kernel = context.builder().last(prepared, args.variant)
-            context.prepared = kernel.prepared
+        with opened as kernel:
             if args.dry_run:
                 show_commands(kernel, context, args)
                 return EXIT_PASS
