@@ -22,6 +22,25 @@
 KUNIT_DEFINE_ACTION_WRAPPER(thp_mmput, mmput, struct mm_struct *);
 
 /**
+ * thp_fixture_alloc_scratch() - allocate what depends on the number of devices
+ * @f: fixture; its devices have their final size
+ *
+ * What was there before stays allocated until the test ends; nothing may be held.
+ */
+void thp_fixture_alloc_scratch(struct thp_fixture *f)
+{
+	unsigned long nr = thp_fixture_nr_pages(f);
+
+	f->held = kunit_kcalloc(f->test, BITS_TO_LONGS(nr), sizeof(long), GFP_KERNEL);
+	f->counts = kunit_kcalloc(f->test, 2 * nr, sizeof(*f->counts), GFP_KERNEL);
+	f->folios = kunit_kcalloc(f->test, THP_FIXTURE_MAX_LEAVES, sizeof(*f->folios),
+				  GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(f->test, f->held);
+	KUNIT_ASSERT_NOT_NULL(f->test, f->counts);
+	KUNIT_ASSERT_NOT_NULL(f->test, f->folios);
+}
+
+/**
  * thp_fixture_init() - suite callback: make a struct thp_fixture, in test->priv
  * @test: the test
  *
@@ -44,11 +63,7 @@ int thp_fixture_init(struct kunit *test)
 	f->write = true;
 	f->exclusive = true;
 	f->zdev = fake_zdev_create(test, NULL);
-	nr = fake_zdev_nr_pages(f->zdev);
-	f->held = kunit_kcalloc(test, BITS_TO_LONGS(nr), sizeof(long), GFP_KERNEL);
-	f->counts = kunit_kcalloc(test, 2 * nr, sizeof(*f->counts), GFP_KERNEL);
-	KUNIT_ASSERT_NOT_NULL(test, f->held);
-	KUNIT_ASSERT_NOT_NULL(test, f->counts);
+	thp_fixture_alloc_scratch(f);
 
 	addr = kunit_vm_mmap(test, NULL, 0, 2 * HPAGE_PMD_SIZE, PROT_READ | PROT_WRITE,
 			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
@@ -57,6 +72,7 @@ int thp_fixture_init(struct kunit *test)
 	mmget(current->mm);
 	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, thp_mmput, current->mm));
 	f->mm = current->mm;
+	f->seen = f->mm;
 	f->addr = ALIGN(addr, HPAGE_PMD_SIZE);
 	f->vma = vma_lookup(f->mm, f->addr);
 	KUNIT_ASSERT_NOT_NULL(test, f->vma);
@@ -69,8 +85,7 @@ int thp_fixture_init(struct kunit *test)
 	f->end = f->vma->vm_end;
 
 	thp_fixture_track(f, fake_zdev_page(f->zdev, 0), HPAGE_PMD_ORDER, f->addr);
-	thp_ledger_capture_totals(f, &f->base);
-	f->base.taint = 0;
+	thp_fixture_rebase(f);
 	test->priv = f;
 	return 0;
 }
@@ -80,8 +95,8 @@ static void let_go_of_rest(struct thp_fixture *f)
 {
 	unsigned long idx;
 
-	for_each_set_bit(idx, f->held, fake_zdev_nr_pages(f->zdev))
-		thp_fixture_remap(f, page_folio(fake_zdev_page(f->zdev, idx)));
+	for_each_set_bit(idx, f->held, thp_fixture_nr_pages(f))
+		thp_fixture_remap(f, page_folio(thp_fixture_nth_page(f, idx)));
 }
 
 /**
@@ -100,9 +115,13 @@ void thp_fixture_exit(struct kunit *test)
 	if (!f)
 		return;
 	let_go_of_rest(f);
+	while (f->nr_children)
+		thp_fixture_end_child(f, f->children[0]);
+	/* Whatever mremap() has moved where */
 	kthread_use_mm(f->mm);
-	KUNIT_EXPECT_EQ(test, 0, vm_munmap(f->start, f->end - f->start));
+	KUNIT_EXPECT_EQ(test, 0, vm_munmap(0, TASK_SIZE));
 	kthread_unuse_mm(f->mm);
+	lru_add_drain();
 	thp_ledger_check_exit(f);
 }
 
@@ -134,7 +153,18 @@ void thp_fixture_munmap(struct thp_fixture *f)
 }
 
 /**
- * thp_fixture_restart() - count from here on
+ * thp_fixture_rebase() - let the ledger count from here on
+ * @f: fixture
+ */
+void thp_fixture_rebase(struct thp_fixture *f)
+{
+	memset(&f->base, 0, sizeof(f->base));
+	thp_ledger_capture_totals(f, &f->base);
+	f->base.taint = 0;
+}
+
+/**
+ * thp_fixture_restart() - check that nothing is left, and count from here on
  * @f: fixture; nothing is mapped, no folio of the device is in use
  *
  * Checks that everything is as it was at the start of the test, except for the
@@ -143,9 +173,7 @@ void thp_fixture_munmap(struct thp_fixture *f)
 void thp_fixture_restart(struct thp_fixture *f)
 {
 	thp_ledger_check_exit(f);
-	memset(&f->base, 0, sizeof(f->base));
-	thp_ledger_capture_totals(f, &f->base);
-	f->base.taint = 0;
+	thp_fixture_rebase(f);
 }
 
 /* /sys/kernel/mm/transparent_hugepage/hugepages-<size>kB/enabled, all sizes */

@@ -13,11 +13,22 @@
 #include "fake_zone_device.h"
 #include "thp_ledger.h"
 
+/* thp_fixture_fork() can be called that often */
+#define THP_FIXTURE_MAX_CHILDREN	2
+
+/* Leaves that all mms of a test may have: each PTE of the VMA, twice */
+#define THP_FIXTURE_MAX_LEAVES		((1 + THP_FIXTURE_MAX_CHILDREN) * 4 * HPAGE_PMD_NR)
+
 /**
  * struct thp_fixture - what a test of these suites works on
  * @test: the test
  * @zdev: its device
+ * @peer: a second device, NULL unless thp_fixture_add_peer() has been called
  * @mm: the mm attached to the thread of the test, with nothing but the range
+ * @children: mms that thp_fixture_fork() has made
+ * @nr_children: number of them
+ * @seen: the mm whose page tables, RSS and deposits the ledger reads: @mm, or a
+ *	child that thp_fixture_look_at() was told to look at
  * @vma: the VMA around the range; NULL once thp_fixture_munmap() has split it
  * @anon_vma: its anon_vma
  * @start: start of the VMA, which is all there is in @mm
@@ -35,8 +46,9 @@
  * @write: whether the leaves are, or are to become, writable
  * @exclusive: whether its pages are AnonExclusive when mapped
  * @held: pages of the device whose folio the test holds locked, with one
- *	reference, by index
+ *	reference, by thp_fixture_page_nr()
  * @counts: scratch of thp_ledger_check_invariants()
+ * @folios: scratch of thp_ledger_check_invariants()
  * @after: scratch of thp_ledger_expect()
  * @shown: scratch of thp_ledger_expect_each()
  * @expected: scratch of thp_ledger_expect_each()
@@ -45,7 +57,11 @@
 struct thp_fixture {
 	struct kunit *test;
 	struct fake_zdev *zdev;
+	struct fake_zdev *peer;
 	struct mm_struct *mm;
+	struct mm_struct *children[THP_FIXTURE_MAX_CHILDREN];
+	unsigned int nr_children;
+	struct mm_struct *seen;
 	struct vm_area_struct *vma;
 	struct anon_vma *anon_vma;
 	unsigned long start;
@@ -63,6 +79,7 @@ struct thp_fixture {
 	bool exclusive;
 	unsigned long *held;
 	u16 *counts;
+	struct folio **folios;
 	struct thp_state after;
 	struct thp_state shown;
 	struct thp_state expected;
@@ -73,15 +90,26 @@ struct thp_fixture {
  * Suite callbacks and system memory: thp_fixture.c
  */
 int thp_fixture_init(struct kunit *test);
+void thp_fixture_alloc_scratch(struct thp_fixture *f);
 void thp_fixture_exit(struct kunit *test);
 void thp_fixture_track(struct thp_fixture *f, struct page *first,
 		       unsigned int order, unsigned long addr);
 void thp_fixture_munmap(struct thp_fixture *f);
+void thp_fixture_rebase(struct thp_fixture *f);
 void thp_fixture_restart(struct thp_fixture *f);
 void thp_fixture_anon_orders(struct kunit *test, unsigned long orders);
 struct folio *thp_fixture_touch(struct thp_fixture *f, unsigned int order);
 struct folio *thp_fixture_folio_at(struct thp_fixture *f, unsigned long addr);
 void thp_fixture_forget_warnings(void);
+
+/*
+ * Children: thp_fixture_fork.c
+ */
+struct mm_struct *thp_fixture_fork(struct thp_fixture *f);
+void thp_fixture_end_child(struct thp_fixture *f, struct mm_struct *child);
+void thp_fixture_look_at(struct thp_fixture *f, struct mm_struct *mm);
+void thp_fixture_switch_mm(struct thp_fixture *f, struct mm_struct *from,
+			   struct mm_struct *to);
 
 /*
  * The pattern: thp_fixture_data.c
@@ -94,7 +122,14 @@ void thp_fixture_read_back(struct thp_fixture *f, unsigned int order, const char
 /*
  * Folios of the device: thp_fixture_device.c
  */
+void thp_fixture_add_peer(struct thp_fixture *f);
+struct fake_zdev *thp_fixture_zdev_of(const struct thp_fixture *f, const struct page *page);
+unsigned long thp_fixture_nr_pages(const struct thp_fixture *f);
+unsigned long thp_fixture_page_nr(const struct thp_fixture *f, const struct page *page);
+struct page *thp_fixture_nth_page(const struct thp_fixture *f, unsigned long nr);
 struct folio *thp_fixture_alloc(struct thp_fixture *f, unsigned int order);
+struct folio *thp_fixture_alloc_from(struct thp_fixture *f, struct fake_zdev *zdev,
+				     unsigned int order);
 void thp_fixture_make_anon(struct thp_fixture *f, struct folio *folio);
 void thp_fixture_insert(struct thp_fixture *f, struct folio *folio);
 void thp_fixture_split_pmd(struct thp_fixture *f, bool freeze);

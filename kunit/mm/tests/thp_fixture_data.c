@@ -66,10 +66,11 @@ static bool whole_page_right(const void *data, unsigned long page_nr)
  */
 void thp_fixture_fill_device(struct thp_fixture *f, struct folio *folio)
 {
+	struct fake_zdev *zdev = thp_fixture_zdev_of(f, &folio->page);
 	unsigned long place = (f->where - f->addr) >> PAGE_SHIFT, i;
 
 	for (i = 0; i < folio_nr_pages(folio); i++)
-		thp_data_fill(fake_zdev_data(f->zdev, folio_page(folio, i)), place + i);
+		thp_data_fill(fake_zdev_data(zdev, folio_page(folio, i)), place + i);
 }
 
 /**

@@ -29,7 +29,7 @@
  */
 void thp_fixture_hold(struct thp_fixture *f, struct folio *folio)
 {
-	__set_bit(fake_zdev_index(f->zdev, &folio->page), f->held);
+	__set_bit(thp_fixture_page_nr(f, &folio->page), f->held);
 }
 
 /**
@@ -39,9 +39,75 @@ void thp_fixture_hold(struct thp_fixture *f, struct folio *folio)
  */
 void thp_fixture_let_go(struct thp_fixture *f, struct folio *folio)
 {
-	__clear_bit(fake_zdev_index(f->zdev, &folio->page), f->held);
+	__clear_bit(thp_fixture_page_nr(f, &folio->page), f->held);
 	folio_unlock(folio);
 	folio_put(folio);
+}
+
+/**
+ * thp_fixture_add_peer() - get a second device, with an owner of its own
+ * @f: fixture; nothing is held, no folio is in use
+ *
+ * It is like the first one. The counters of the ledger are over both then.
+ */
+void thp_fixture_add_peer(struct thp_fixture *f)
+{
+	f->peer = fake_zdev_create(f->test, NULL);
+	thp_fixture_alloc_scratch(f);
+	thp_fixture_rebase(f);
+}
+
+/**
+ * thp_fixture_zdev_of() - the device that a page belongs to
+ * @f: fixture
+ * @page: any page; nothing in it is looked at
+ *
+ * Return: one of the devices of the fixture, or NULL.
+ */
+struct fake_zdev *thp_fixture_zdev_of(const struct thp_fixture *f, const struct page *page)
+{
+	if (fake_zdev_contains(f->zdev, page))
+		return f->zdev;
+	return f->peer && fake_zdev_contains(f->peer, page) ? f->peer : NULL;
+}
+
+/**
+ * thp_fixture_nr_pages() - pages of all devices
+ * @f: fixture
+ *
+ * Return: number of pages.
+ */
+unsigned long thp_fixture_nr_pages(const struct thp_fixture *f)
+{
+	return fake_zdev_nr_pages(f->zdev) + (f->peer ? fake_zdev_nr_pages(f->peer) : 0);
+}
+
+/**
+ * thp_fixture_page_nr() - number of a page among those of all devices
+ * @f: fixture
+ * @page: page of one of the devices
+ *
+ * Return: 0..thp_fixture_nr_pages() - 1, those of the first device first.
+ */
+unsigned long thp_fixture_page_nr(const struct thp_fixture *f, const struct page *page)
+{
+	if (fake_zdev_contains(f->zdev, page))
+		return fake_zdev_index(f->zdev, page);
+	return fake_zdev_nr_pages(f->zdev) + fake_zdev_index(f->peer, page);
+}
+
+/**
+ * thp_fixture_nth_page() - the inverse of thp_fixture_page_nr()
+ * @f: fixture
+ * @nr: number of the page
+ *
+ * Return: the page.
+ */
+struct page *thp_fixture_nth_page(const struct thp_fixture *f, unsigned long nr)
+{
+	unsigned long first = fake_zdev_nr_pages(f->zdev);
+
+	return nr < first ? fake_zdev_page(f->zdev, nr) : fake_zdev_page(f->peer, nr - first);
 }
 
 /**
@@ -54,7 +120,22 @@ void thp_fixture_let_go(struct thp_fixture *f, struct folio *folio)
  */
 struct folio *thp_fixture_alloc(struct thp_fixture *f, unsigned int order)
 {
-	struct folio *folio = fake_zdev_alloc(f->zdev, order);
+	return thp_fixture_alloc_from(f, f->zdev, order);
+}
+
+/**
+ * thp_fixture_alloc_from() - as thp_fixture_alloc(), from the device of choice
+ * @f: fixture
+ * @zdev: one of its devices
+ * @order: order of the folio, 0..HPAGE_PMD_ORDER
+ *
+ * Return: the folio, as zone_device_folio_init() has made it, held by the
+ * test; it belongs at the start of the range.
+ */
+struct folio *thp_fixture_alloc_from(struct thp_fixture *f, struct fake_zdev *zdev,
+				     unsigned int order)
+{
+	struct folio *folio = fake_zdev_alloc(zdev, order);
 
 	KUNIT_ASSERT_NOT_NULL_MSG(f->test, folio, "order %u", order);
 	thp_fixture_hold(f, folio);
@@ -169,7 +250,7 @@ void thp_fixture_insert(struct thp_fixture *f, struct folio *folio)
 		insert_pmd(f, folio, pmdp);
 	else
 		insert_ptes(f, folio, pmdp);
-	__clear_bit(fake_zdev_index(f->zdev, &folio->page), f->held);
+	__clear_bit(thp_fixture_page_nr(f, &folio->page), f->held);
 	folio_unlock(folio);
 }
 

@@ -90,7 +90,7 @@ enum thp_kind {
  * @leaf_soft: soft-dirty; THP_NA where the architecture does not have it
  * @leaf_uffd: uffd-wp; THP_NA where the architecture does not have it
  *
- * The mm, the kernel, the device
+ * The mm that is looked at, the kernel, the devices
  * @pmd_leaves: entries that are not empty in the whole 2 MiB
  * @deposits: page tables deposited for the PMD
  * @rss: MM_ANONPAGES
@@ -106,8 +106,8 @@ enum thp_kind {
  * @ev_split_failed: THP_SPLIT_PAGE_FAILED
  * @ev_deferred: THP_DEFERRED_SPLIT_PAGE
  * @ev_fault_alloc: THP_FAULT_ALLOC
- * @pgmap_refs: references of all dev_pagemaps of the device
- * @dev_free: free pages of the device, less those at the start: 0 or negative
+ * @pgmap_refs: references of all dev_pagemaps of the devices
+ * @dev_free: free pages of the devices, less those at the start: 0 or negative
  * @irqs_off: interrupts are disabled
  * @preempt: preempt_count()
  * @taint: taints added since the start
@@ -189,6 +189,12 @@ unsigned int thp_ledger_compare(struct thp_fixture *f, const struct thp_state *b
 				const struct thp_state *after, const char *step);
 void thp_ledger_expect(struct thp_fixture *f, struct folio *folio,
 		       const struct thp_state *want, const char *step);
+bool thp_ledger_matches(struct thp_fixture *f, struct folio *folio,
+			const struct thp_state *want);
+void thp_ledger_expect_known_bug(struct thp_fixture *f, struct folio *folio,
+				 const struct thp_state *right,
+				 const struct thp_state *bug, const char *id,
+				 const char *step);
 void thp_ledger_expect_each(struct thp_fixture *f, struct page *first,
 			    unsigned int nr_folios, const struct thp_state *want,
 			    const char *step);

@@ -73,14 +73,13 @@ static void capture_large(const struct thp_fixture *f, struct folio *folio,
 static void capture_pages(const struct thp_fixture *f, struct folio *folio,
 			  struct thp_state *s)
 {
-	const bool device = folio_is_zone_device(folio);
+	struct fake_zdev *zdev = thp_fixture_zdev_of(f, &folio->page);
 	unsigned long nr = pages_in_reach(f, folio), i;
 
 	s->page_mapcount = atomic_read(&folio->page._mapcount);
 	for (i = 0; i < nr; i++) {
 		struct page *page = &folio->page + i;
-		const void *data = device ? fake_zdev_data(f->zdev, page) :
-					    page_address(page);
+		const void *data = zdev ? fake_zdev_data(zdev, page) : page_address(page);
 
 		if (atomic_read(&page->_mapcount) != s->page_mapcount)
 			s->page_mapcount = THP_MIXED;
@@ -275,7 +274,7 @@ void thp_ledger_capture_leaves(const struct thp_fixture *f, struct folio *folio,
 	unsigned long pfn = page_to_pfn(&folio->page);
 	unsigned long nr = pages_in_reach(f, folio), i;
 	unsigned long addr = f->addr + (place_of(f, folio) << PAGE_SHIFT);
-	pmd_t *pmdp = mm_find_pmd(f->mm, addr);
+	pmd_t *pmdp = mm_find_pmd(f->seen, addr);
 	pmd_t pmd = pmdp ? pmdp_get(pmdp) : __pmd(0);
 	pte_t *ptep = NULL;
 
@@ -336,13 +335,13 @@ static unsigned int list_length(pgtable_t table)
 
 static void capture_mm(const struct thp_fixture *f, struct thp_state *s)
 {
-	pmd_t *pmdp = mm_find_pmd(f->mm, f->addr);
+	pmd_t *pmdp = mm_find_pmd(f->seen, f->addr);
 	enum thp_kind kind = pmdp ? thp_pmd_kind(pmdp_get(pmdp)) : THP_KIND_NONE;
 	unsigned int i;
 	pte_t *ptep;
 
-	s->rss = percpu_counter_sum(&f->mm->rss_stat[MM_ANONPAGES]);
-	s->deposits = pmdp ? list_length(pmd_huge_pte(f->mm, pmdp)) : 0;
+	s->rss = percpu_counter_sum(&f->seen->rss_stat[MM_ANONPAGES]);
+	s->deposits = pmdp ? list_length(pmd_huge_pte(f->seen, pmdp)) : 0;
 	s->pmd_leaves = kind != THP_KIND_NONE;
 	if (kind != THP_KIND_TABLE)
 		return;
@@ -356,7 +355,7 @@ static void capture_mm(const struct thp_fixture *f, struct thp_state *s)
 
 /**
  * thp_ledger_capture_totals() - read the counters
- * @f: fixture; its @base is subtracted
+ * @f: fixture; its @base is subtracted, its @seen is the mm
  * @s: where to write; only the fields of THP_GROUP_TOTALS
  *
  * Context: process context, nobody else uses the mm.
@@ -390,6 +389,10 @@ void thp_ledger_capture_totals(const struct thp_fixture *f, struct thp_state *s)
 	s->ev_fault_alloc = events[THP_FAULT_ALLOC] - base->ev_fault_alloc;
 	s->pgmap_refs = fake_zdev_pgmap_refs(f->zdev) - base->pgmap_refs;
 	s->dev_free = fake_zdev_nr_free(f->zdev) - base->dev_free;
+	if (f->peer) {
+		s->pgmap_refs += fake_zdev_pgmap_refs(f->peer);
+		s->dev_free += fake_zdev_nr_free(f->peer);
+	}
 	s->taint = get_taint() & ~f->taint;
 }
 

@@ -25,6 +25,7 @@
 #include <linux/mm.h>
 #include <linux/swap.h>
 #include <linux/pgtable.h>
+#include <linux/sort.h>
 
 #include "../internal.h"
 #include "kunit_mm_compat.h"
@@ -35,12 +36,18 @@ struct census {
 	struct thp_fixture *f;
 	const char *step;
 	unsigned int failures;
-	struct folio *last;
-	bool seen_tracked;
-	s64 rss, mapped, thps, huge_leaves, tables;
+	unsigned int nr_folios;
+	s64 mapped, thps;
 	s64 nr_anon[THP_NR_ORDERS];
 	u16 *ptes;
 	u16 *pmds;
+};
+
+/* Those of one mm */
+struct mm_census {
+	struct census *c;
+	struct mm_struct *mm;
+	s64 rss, huge_leaves, tables, deposits;
 };
 
 /* One complaint, with numbers; the rest of a broken step is not worth reading */
@@ -66,37 +73,62 @@ static void check(struct census *c, const char *invariant, const char *what,
 		complain(c, invariant, what, is, expected, idx);
 }
 
-/* An anonymous folio of system memory: those of the device are in its pool */
-static void count_folio(struct census *c, struct page *page)
+/* An anonymous folio of system memory: those of the devices are in their pools */
+static void note_folio(struct census *c, struct page *page)
 {
 	struct folio *folio = page_folio(page);
 
-	if (folio == c->last || folio_is_zone_device(folio) || !folio_test_anon(folio))
+	if (folio_is_zone_device(folio) || !folio_test_anon(folio))
 		return;
-	c->last = folio;
-	c->seen_tracked |= folio == page_folio(c->f->first);
-	c->nr_anon[min(folio_order(folio), HPAGE_PMD_ORDER)]++;
+	if (c->nr_folios && c->f->folios[c->nr_folios - 1] == folio)
+		return;
+	if (c->nr_folios == THP_FIXTURE_MAX_LEAVES)
+		complain(c, "I8", "number of leaves", c->nr_folios + 1,
+			 THP_FIXTURE_MAX_LEAVES, FAKE_ZDEV_NO_PAGE);
+	else
+		c->f->folios[c->nr_folios++] = folio;
 }
 
-static void count_leaf(struct census *c, enum thp_kind kind, struct page *page, bool pmd)
+static int compare_folios(const void *a, const void *b)
+{
+	const struct folio *x = *(struct folio * const *)a;
+	const struct folio *y = *(struct folio * const *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Once each, however many page tables have it */
+static void count_folios(struct census *c)
+{
+	struct folio **folios = c->f->folios;
+	unsigned int i;
+
+	sort(folios, c->nr_folios, sizeof(*folios), compare_folios, NULL);
+	for (i = 0; i < c->nr_folios; i++)
+		if (!i || folios[i] != folios[i - 1])
+			c->nr_anon[min(folio_order(folios[i]), HPAGE_PMD_ORDER)]++;
+}
+
+static void count_leaf(struct mm_census *m, enum thp_kind kind, struct page *page, bool pmd)
 {
 	unsigned long nr = pmd ? HPAGE_PMD_NR : 1;
+	struct census *c = m->c;
 
-	c->rss += nr;
-	c->huge_leaves += pmd;
-	count_folio(c, page);
+	m->rss += nr;
+	m->huge_leaves += pmd;
+	note_folio(c, page);
 	if (kind == THP_KIND_MIGRATION)
 		return;
 	c->mapped += nr;
 	c->thps += pmd ? nr : 0;
-	if (kind == THP_KIND_DEVICE && fake_zdev_contains(c->f->zdev, page)) {
+	if (kind == THP_KIND_DEVICE && thp_fixture_zdev_of(c->f, page)) {
 		u16 *counts = pmd ? c->pmds : c->ptes;
 
-		counts[fake_zdev_index(c->f->zdev, page)]++;
+		counts[thp_fixture_page_nr(c->f, page)]++;
 	}
 }
 
-static void walk_ptes(struct census *c, pmd_t *pmdp, unsigned long addr)
+static void walk_ptes(struct mm_census *m, pmd_t *pmdp, unsigned long addr)
 {
 	pte_t *ptep = pte_offset_map(pmdp, addr);
 	unsigned int i;
@@ -106,57 +138,98 @@ static void walk_ptes(struct census *c, pmd_t *pmdp, unsigned long addr)
 		enum thp_kind kind = thp_pte_kind(pte);
 
 		if (kind == THP_KIND_PRESENT && !is_zero_pfn(pte_pfn(pte)))
-			count_leaf(c, kind, pfn_to_page(pte_pfn(pte)), false);
+			count_leaf(m, kind, pfn_to_page(pte_pfn(pte)), false);
 		else if (kind == THP_KIND_DEVICE || kind == THP_KIND_MIGRATION)
-			count_leaf(c, kind, softleaf_to_page(softleaf_from_pte(pte)), false);
+			count_leaf(m, kind, softleaf_to_page(softleaf_from_pte(pte)), false);
 	}
 	if (ptep)
 		pte_unmap(ptep);
 }
 
-static void walk_pmd(struct census *c, pmd_t *pmdp, unsigned long addr)
+static void walk_pmd(struct mm_census *m, pmd_t *pmdp, unsigned long addr)
 {
 	pmd_t pmd = pmdp_get(pmdp);
 	enum thp_kind kind = thp_pmd_kind(pmd);
 
 	switch (kind) {
 	case THP_KIND_TABLE:
-		c->tables++;
-		walk_ptes(c, pmdp, addr);
+		m->tables++;
+		walk_ptes(m, pmdp, addr);
 		break;
 	case THP_KIND_PRESENT:
-		count_leaf(c, kind, pmd_page(pmd), true);
+		/* The huge zero folio has a deposit, but counts for nobody's RSS. */
+		if (is_huge_zero_pmd(pmd))
+			m->huge_leaves++;
+		else
+			count_leaf(m, kind, pmd_page(pmd), true);
 		break;
 	case THP_KIND_DEVICE:
 	case THP_KIND_MIGRATION:
-		count_leaf(c, kind, softleaf_to_page(softleaf_from_pmd(pmd)), true);
+		count_leaf(m, kind, softleaf_to_page(softleaf_from_pmd(pmd)), true);
 		break;
 	default:
 		break;
 	}
 }
 
-/* The VMA is all there is in the mm, so its tables are those of the mm. */
-static void walk_mm(struct census *c)
+static s64 count_deposits(struct mm_struct *mm, pmd_t *pmdp)
 {
-	unsigned long addr = ALIGN_DOWN(c->f->start, HPAGE_PMD_SIZE);
-	unsigned long last_pud = ~0UL, last_p4d = ~0UL;
+	pgtable_t table = pmd_huge_pte(mm, pmdp);
 
-	for (; addr < c->f->end; addr += HPAGE_PMD_SIZE) {
-		p4d_t *p4dp = p4d_offset(pgd_offset(c->f->mm, addr), addr);
-		pud_t *pudp;
+	return table ? 1 + list_count_nodes(&table->lru) : 0;
+}
 
-		if (p4d_none(p4dp_get(p4dp)))
-			continue;
-		c->tables += last_p4d != (addr & P4D_MASK);
-		last_p4d = addr & P4D_MASK;
-		pudp = pud_offset(p4dp, addr);
-		if (pud_none(pudp_get(pudp)))
-			continue;
-		c->tables += last_pud != (addr & PUD_MASK);
-		last_pud = addr & PUD_MASK;
-		walk_pmd(c, pmd_offset(pudp, addr), addr);
+/* Deposits are kept by PMD table, or all in one place, see pmd_huge_pte(). */
+static void walk_pmds(struct mm_census *m, pud_t *pudp, unsigned long addr)
+{
+	unsigned long i;
+
+	m->tables++;
+	if (IS_ENABLED(CONFIG_SPLIT_PMD_PTLOCKS) || !m->deposits)
+		m->deposits += count_deposits(m->mm, pmd_offset(pudp, addr));
+	for (i = 0; i < PTRS_PER_PMD; i++, addr += PMD_SIZE)
+		walk_pmd(m, pmd_offset(pudp, addr), addr);
+}
+
+static void walk_puds(struct mm_census *m, p4d_t *p4dp, unsigned long addr)
+{
+	unsigned long i;
+
+	m->tables++;
+	for (i = 0; i < PTRS_PER_PUD; i++, addr += PUD_SIZE) {
+		pud_t *pudp = pud_offset(p4dp, addr);
+
+		if (!pud_none(pudp_get(pudp)))
+			walk_pmds(m, pudp, addr);
 	}
+}
+
+/* All page tables that user space has, wherever its VMAs are. */
+static void walk_mm(struct mm_census *m)
+{
+	unsigned long i;
+
+	static_assert(PTRS_PER_P4D == 1, "a level between is not walked");
+	for (i = 0; i < USER_PTRS_PER_PGD; i++) {
+		unsigned long addr = i << PGDIR_SHIFT;
+		p4d_t *p4dp = p4d_offset(pgd_offset(m->mm, addr), addr);
+
+		if (!p4d_none(p4dp_get(p4dp)))
+			walk_puds(m, p4dp, addr);
+	}
+}
+
+static void check_mm_counts(struct census *c, struct mm_struct *mm)
+{
+	struct mm_census m = { .c = c, .mm = mm };
+	const unsigned long none = FAKE_ZDEV_NO_PAGE;
+
+	walk_mm(&m);
+	check(c, "I7", "MM_ANONPAGES", percpu_counter_sum(&mm->rss_stat[MM_ANONPAGES]),
+	      m.rss, none);
+	check(c, "I12", "deposited page tables", m.deposits, m.huge_leaves, none);
+	check(c, "I12", "bytes of page tables", mm_pgtables_bytes(mm),
+	      (m.tables + m.deposits) * PAGE_SIZE, none);
 }
 
 static void check_tail(struct census *c, struct folio *folio, struct page *page,
@@ -185,7 +258,7 @@ static void check_page_maps(struct census *c, struct page *page, bool large,
 
 static void check_live_folio(struct census *c, unsigned long idx, unsigned int order)
 {
-	struct page *page = fake_zdev_page(c->f->zdev, idx);
+	struct page *page = thp_fixture_nth_page(c->f, idx);
 	struct folio *folio = (struct folio *)page;
 	unsigned long nr = 1UL << order, i;
 	s64 maps = c->pmds[idx];
@@ -219,42 +292,43 @@ static void check_live_folio(struct census *c, unsigned long idx, unsigned int o
 		c->nr_anon[order]++;
 }
 
-/* All folios of the device; returns their pages */
-static s64 check_device(struct census *c)
+/*
+ * All folios of a device, whose pages have the numbers from @first on; returns
+ * how many pages they have.
+ */
+static s64 check_device(struct census *c, struct fake_zdev *zdev, unsigned long first)
 {
-	unsigned long idx = 0, end = fake_zdev_nr_pages(c->f->zdev);
+	unsigned long idx = 0, end = fake_zdev_nr_pages(zdev);
 	s64 live = 0;
 
 	while (idx < end) {
-		int order = fake_zdev_live_order(c->f->zdev, idx);
+		int order = fake_zdev_live_order(zdev, idx);
 
 		if (order >= 0) {
-			check_live_folio(c, idx, order);
+			check_live_folio(c, first + idx, order);
 			live += 1L << order;
 		}
 		idx += order > 0 ? 1UL << order : 1;
 	}
+	check(c, "I6", "references of the pgmap", fake_zdev_pgmap_refs(zdev), live,
+	      FAKE_ZDEV_NO_PAGE);
+	check(c, "I11", "pages in use", end - fake_zdev_nr_free(zdev), live,
+	      FAKE_ZDEV_NO_PAGE);
 	return live;
 }
 
-static void check_totals(struct census *c, s64 live)
+static void check_totals(struct census *c)
 {
 	const struct thp_state *s = &c->f->before;
 	const unsigned long none = FAKE_ZDEV_NO_PAGE;
 	unsigned int order;
 
-	check(c, "I6", "references of the pgmap", s->pgmap_refs, live, none);
-	check(c, "I7", "MM_ANONPAGES", s->rss, c->rss, none);
 	for (order = 1; order < THP_NR_ORDERS; order++)
 		if (s->nr_anon[order] != c->nr_anon[order])
 			complain(c, "I8", "nr_anon", s->nr_anon[order],
 				 c->nr_anon[order], none);
 	check(c, "I9", "NR_ANON_MAPPED", s->anon_mapped, c->mapped, none);
 	check(c, "I9", "NR_ANON_THPS", s->anon_thps, c->thps, none);
-	check(c, "I11", "pages in use", -s->dev_free, live, none);
-	check(c, "I12", "deposited page tables", s->deposits, c->huge_leaves, none);
-	check(c, "I12", "bytes of page tables", mm_pgtables_bytes(c->f->mm),
-	      (c->tables + s->deposits) * PAGE_SIZE, none);
 }
 
 /**
@@ -262,23 +336,30 @@ static void check_totals(struct census *c, s64 live)
  * @f: fixture; @f->before holds the totals that were just read
  * @step: name of the step, for the report
  *
- * Fails the test with one message for each violation, up to eight.
+ * Over the mm, its children and all devices of the fixture. Fails the test with
+ * one message for each violation, up to eight.
  *
- * Context: process context, nobody else uses the mm or the device.
+ * Context: process context, nobody else uses the mms or the devices.
  */
 void thp_ledger_check_invariants(struct thp_fixture *f, const char *step)
 {
-	unsigned long nr = fake_zdev_nr_pages(f->zdev);
+	unsigned long nr = thp_fixture_nr_pages(f);
 	struct census c = { .f = f, .step = step };
+	unsigned int i;
 
 	memset(f->counts, 0, 2 * nr * sizeof(*f->counts));
 	c.ptes = f->counts;
 	c.pmds = f->counts + nr;
-	walk_mm(&c);
-	/* A destination in system memory that is in no page table yet */
-	if (!c.seen_tracked)
-		count_folio(&c, f->first);
-	check_totals(&c, check_device(&c));
+	check_mm_counts(&c, f->mm);
+	for (i = 0; i < f->nr_children; i++)
+		check_mm_counts(&c, f->children[i]);
+	/* A destination in system memory may be in no page table yet. */
+	note_folio(&c, f->first);
+	count_folios(&c);
+	check_device(&c, f->zdev, 0);
+	if (f->peer)
+		check_device(&c, f->peer, fake_zdev_nr_pages(f->zdev));
+	check_totals(&c);
 }
 
 /**
@@ -310,5 +391,9 @@ void thp_ledger_check_exit(struct thp_fixture *f)
 	KUNIT_EXPECT_EQ_MSG(test, s->pgmap_refs, 0, "exit: references of the pgmap");
 	KUNIT_EXPECT_EQ_MSG(test, fake_zdev_count_pool_errors(f->zdev, why, sizeof(why)), 0,
 			    "exit: pool: %s", why);
+	if (f->peer)
+		KUNIT_EXPECT_EQ_MSG(test,
+				    fake_zdev_count_pool_errors(f->peer, why, sizeof(why)), 0,
+				    "exit: pool of the peer: %s", why);
 	KUNIT_EXPECT_EQ_MSG(test, s->taint, 0, "exit: taints added by this test");
 }

@@ -8,6 +8,7 @@
 #include <linux/seq_buf.h>
 
 #include "thp_fixture.h"
+#include "thp_known_bug.h"
 
 /*
  * Each row is one record of the log. KUnit puts the name of the test in front
@@ -339,6 +340,51 @@ void thp_ledger_expect(struct thp_fixture *f, struct folio *folio,
 		print_page(f->test, folio, odd_page(folio, want));
 	f->before = f->after;
 	thp_ledger_check_invariants(f, step);
+}
+
+/**
+ * thp_ledger_matches() - compare without a word
+ * @f: fixture
+ * @folio: the folio under test
+ * @want: what may be found
+ *
+ * Context: process context, nobody else uses the mm or the folio.
+ * Return: whether thp_ledger_expect() would find every field right.
+ */
+bool thp_ledger_matches(struct thp_fixture *f, struct folio *folio,
+			const struct thp_state *want)
+{
+	thp_ledger_capture(f, folio, &f->after);
+	return !count_wrong(want, &f->after, false) && !count_wrong(want, &f->after, true);
+}
+
+/**
+ * thp_ledger_expect_known_bug() - check a state that a known bug makes wrong
+ * @f: fixture
+ * @folio: the folio under test
+ * @right: what has to be found
+ * @bug: what a kernel with the bug makes of it
+ * @id: name of the bug in the table of known bugs
+ * @step: name of the step, for the report
+ *
+ * As thp_ledger_expect(), but either is good, and the log says which it was.
+ * The invariants are checked only if the state is right.
+ *
+ * Context: process context, nobody else uses the mm or the folio.
+ */
+void thp_ledger_expect_known_bug(struct thp_fixture *f, struct folio *folio,
+				 const struct thp_state *right,
+				 const struct thp_state *bug, const char *id,
+				 const char *step)
+{
+	if (thp_ledger_matches(f, folio, right)) {
+		thp_known_bug_fixed(f->test, id, step);
+		thp_ledger_expect(f, folio, right, step);
+		return;
+	}
+	if (!thp_ledger_compare(f, &f->before, bug, &f->after, step))
+		thp_known_bug_present(f->test, id, step);
+	f->before = f->after;
 }
 
 /* What the @i-th folio of a row differs in from the first one */

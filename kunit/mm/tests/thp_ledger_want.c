@@ -17,15 +17,15 @@
 static void want_fresh(const struct thp_fixture *f, struct thp_state *w, unsigned int order)
 {
 	unsigned long nr = 1UL << order;
-	const bool device = fake_zdev_contains(f->zdev, f->first);
-	unsigned long idx = device ? fake_zdev_index(f->zdev, f->first) : 0;
+	struct fake_zdev *zdev = thp_fixture_zdev_of(f, f->first);
+	unsigned long idx = zdev ? fake_zdev_index(zdev, f->first) : 0;
 
 	*w = (struct thp_state) {
 		.order = order,
 		.refcount = 1,
 		.flags = BIT(PG_locked) | (order ? BIT(PG_head) : 0),
-		.pgmap = (s64)fake_zdev_pgmap(f->zdev, idx),
-		.zdd = device ? (s64)fake_zdev_data(f->zdev, f->first) : 0,
+		.pgmap = zdev ? (s64)fake_zdev_pgmap(zdev, idx) : 0,
+		.zdd = zdev ? (s64)fake_zdev_data(zdev, f->first) : 0,
 		.page_mapcount = -1,
 		.tails = nr - 1,
 		.tail_marks = order > 1 ? nr - 3 : 0,
