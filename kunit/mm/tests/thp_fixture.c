@@ -38,6 +38,8 @@ void thp_fixture_alloc_scratch(struct thp_fixture *f)
 	KUNIT_ASSERT_NOT_NULL(f->test, f->held);
 	KUNIT_ASSERT_NOT_NULL(f->test, f->counts);
 	KUNIT_ASSERT_NOT_NULL(f->test, f->folios);
+	f->mapped = kunit_kcalloc(f->test, THP_FIXTURE_MAX_LEAVES, sizeof(*f->mapped), GFP_KERNEL);
+	KUNIT_ASSERT_NOT_NULL(f->test, f->mapped);
 }
 
 /**

@@ -49,6 +49,7 @@
  *	reference, by thp_fixture_page_nr()
  * @counts: scratch of thp_ledger_check_invariants()
  * @folios: scratch of thp_ledger_check_invariants()
+ * @mapped: scratch of thp_ledger_check_invariants()
  * @after: scratch of thp_ledger_expect()
  * @shown: scratch of thp_ledger_expect_each()
  * @expected: scratch of thp_ledger_expect_each()
@@ -80,6 +81,7 @@ struct thp_fixture {
 	unsigned long *held;
 	u16 *counts;
 	struct folio **folios;
+	unsigned long *mapped;
 	struct thp_state after;
 	struct thp_state shown;
 	struct thp_state expected;

@@ -37,6 +37,7 @@ struct census {
 	const char *step;
 	unsigned int failures;
 	unsigned int nr_folios;
+	unsigned int nr_mapped;
 	s64 mapped, thps;
 	s64 nr_anon[THP_NR_ORDERS];
 	u16 *ptes;
@@ -109,6 +110,48 @@ static void count_folios(struct census *c)
 			c->nr_anon[min(folio_order(folios[i]), HPAGE_PMD_ORDER)]++;
 }
 
+/*
+ * A mapping. Those of children are not new ones for NR_ANON_MAPPED and NR_ANON_THPS
+ * (__folio_add_rmap()), so they are sorted out later.
+ */
+static void note_mapping(struct census *c, struct page *page, bool pmd)
+{
+	if (c->nr_mapped == THP_FIXTURE_MAX_LEAVES)
+		complain(c, "I9", "number of mappings", c->nr_mapped + 1,
+			 THP_FIXTURE_MAX_LEAVES, FAKE_ZDEV_NO_PAGE);
+	else
+		c->f->mapped[c->nr_mapped++] = (unsigned long)page | !pmd;
+}
+
+static int compare_mappings(const void *a, const void *b)
+{
+	const unsigned long x = *(const unsigned long *)a;
+	const unsigned long y = *(const unsigned long *)b;
+
+	return x < y ? -1 : x > y;
+}
+
+/* Each page once, whoever maps it by whatever; a PMD comes before its pages. */
+static void count_mappings(struct census *c)
+{
+	const unsigned long *mapped = c->f->mapped;
+	const bool shared = c->f->nr_children;
+	unsigned long end = 0;
+	unsigned int i;
+
+	if (shared)
+		sort(c->f->mapped, c->nr_mapped, sizeof(*mapped), compare_mappings, NULL);
+	for (i = 0; i < c->nr_mapped; i++) {
+		const bool pmd = !(mapped[i] & 1);
+
+		if (shared && mapped[i] < end)
+			continue;
+		end = (mapped[i] & ~1UL) + (pmd ? HPAGE_PMD_NR : 1) * sizeof(struct page);
+		c->mapped += pmd ? HPAGE_PMD_NR : 1;
+		c->thps += pmd ? HPAGE_PMD_NR : 0;
+	}
+}
+
 static void count_leaf(struct mm_census *m, enum thp_kind kind, struct page *page, bool pmd)
 {
 	unsigned long nr = pmd ? HPAGE_PMD_NR : 1;
@@ -119,8 +162,7 @@ static void count_leaf(struct mm_census *m, enum thp_kind kind, struct page *pag
 	note_folio(c, page);
 	if (kind == THP_KIND_MIGRATION)
 		return;
-	c->mapped += nr;
-	c->thps += pmd ? nr : 0;
+	note_mapping(c, page, pmd);
 	if (kind == THP_KIND_DEVICE && thp_fixture_zdev_of(c->f, page)) {
 		u16 *counts = pmd ? c->pmds : c->ptes;
 
@@ -356,6 +398,7 @@ void thp_ledger_check_invariants(struct thp_fixture *f, const char *step)
 	/* A destination in system memory may be in no page table yet. */
 	note_folio(&c, f->first);
 	count_folios(&c);
+	count_mappings(&c);
 	check_device(&c, f->zdev, 0);
 	if (f->peer)
 		check_device(&c, f->peer, fake_zdev_nr_pages(f->zdev));
