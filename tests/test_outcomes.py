@@ -101,8 +101,24 @@ class ExitCodeTest(FakeKernelCase):
         self.expect(125, 'run', '--bisect')
         self.append('mm/huge_memory.c', 'BROKEN\n')
         self.expect(125, 'run', '--bisect')
-        self.assertGreaterEqual(self.umthp('run', '--bisect', '--kernel', 'nosuch').returncode,
-                                128)
+        for words in (('--bisect', '--kernel', 'nosuch'), ('--bisect', '--no-such-option'),
+                      ('--bis', '--jobs', '0')):
+            with self.subTest(words=words):
+                self.assertGreaterEqual(self.umthp('run', *words).returncode, 128)
+        self.assertEqual(self.umthp('run', '--no-such-option').returncode, 2)
+
+    def test_mistake_of_the_tool_or_of_the_host_stops_a_bisection(self):
+        """1 would blame the commit, and so would any other code below 125."""
+        report = self.project / 'tools/umthp_tool/report.py'
+        whole = report.read_text()
+        for error, codes in (("ValueError('mistake')", (1, 129)),
+                             ("OSError(13, 'mistake', '/a')", (7, 135))):
+            report.write_text(whole + f'\n\ndef show(*words):\n    raise {error}\n')
+            for options, code in zip(((), ('--bisect',)), codes):
+                with self.subTest(error=error, options=options):
+                    result = self.umthp('run', *options)
+                    self.assertEqual(result.returncode, code, result.stderr)
+                    self.assertIn('mistake', result.stderr)
 
     def test_json_and_junit_of_a_pass_and_of_an_error(self):
         report, junit = self.top / 'f.json', self.top / 'f.xml'

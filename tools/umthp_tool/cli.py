@@ -16,7 +16,8 @@ from . import __version__, bench, clean, doctor, run_command
 from .config import DEFAULT
 from .console import Console
 from .context import Context
-from .errors import EXIT_HOST, EXIT_PASS, EXIT_USAGE, Interrupted, UmthpError, bisect_code
+from .errors import (BISECT_ABORT, EXIT_FAIL, EXIT_HOST, EXIT_PASS, EXIT_USAGE, HostError,
+                     Interrupted, UmthpError, bisect_code)
 from .process import disk_full
 
 DESCRIPTION = "Test device-private transparent huge pages of a kernel tree in user-mode Linux."
@@ -141,7 +142,15 @@ def _interrupt(signum: int, frame: Optional[FrameType]) -> None:
 def main(argv: Optional[List[str]] = None) -> int:
     """Run one command; returns the exit code."""
     parser = make_parser()
-    args = parser.parse_args(argv)
+    words = sys.argv[1:] if argv is None else argv
+    try:
+        args = parser.parse_args(words)
+    except SystemExit as error:
+        if error.code == EXIT_USAGE and any(
+                len(word) > 2 and "--bisect".startswith(word) for word in words):
+            # argparse's 2 would make every commit a bad one. It takes shortened options as well.
+            return BISECT_ABORT + EXIT_USAGE
+        raise
     if not args.command:
         parser.print_help(sys.stderr)
         return EXIT_USAGE
@@ -168,9 +177,16 @@ def main(argv: Optional[List[str]] = None) -> int:
             traceback.print_exc()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _fail(console, disk_full(error.filename or "the cache"), args, debug)
-        console.error("%s: %s" % (error.filename or "system", error.strerror or error),
-                      "run `umthp doctor`; UMTHP_DEBUG=1 shows where it happened")
-        return EXIT_HOST
+        cause = HostError("%s: %s" % (error.filename or "system", error.strerror or error),
+                          "run `umthp doctor`; UMTHP_DEBUG=1 shows where it happened")
+        return _fail(console, cause, args, False)
+    except Exception:
+        # A mistake of umthp itself says nothing about the commit: Python's exit code would.
+        if not getattr(args, "bisect", False):
+            raise
+        console.clear_status()
+        traceback.print_exc()
+        return BISECT_ABORT + EXIT_FAIL
 
 
 def _fail(console: Console, error: UmthpError, args: argparse.Namespace, debug: bool) -> int:
