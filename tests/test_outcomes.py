@@ -34,6 +34,26 @@ class ExitCodeTest(FakeKernelCase):
             file.write('trap_good.vanished\n')
         self.assertIn('trap_good.vanished', self.expect(1, 'run').stdout)
 
+    def test_run_without_a_list_is_no_pass(self):
+        path = self.project / 'tests/expected_tests'
+        report = self.top / 'f.json'
+        self.expect(0, 'build')
+        for damage, text in ((path.unlink, 'is missing'),
+                             (lambda: path.write_text('# nothing\n'), 'names no test')):
+            damage()
+            for words, exit_code in (((), 4), (('--bisect',), 132), (('--kernel', self.kernel), 4)):
+                with self.subTest(text=text, words=words):
+                    result = self.umthp('run', '--json', report, *words)
+                    self.assertEqual(result.returncode, exit_code, result.stderr)
+                    self.assertIn(f'{path} {text}', result.stderr)
+                    self.assertIn('git checkout -- tests/expected_tests', result.stderr)
+                    self.assertEqual(json.loads(report.read_text())['verdict'], 'config-error')
+            self.assertEqual(self.umthp('exec').returncode, 4)
+            self.expect(0, 'list')
+        path.unlink()
+        self.expect(0, 'run', '--slow', '--write-expected')
+        self.expect(0, 'run')
+
     def test_list_is_written_from_a_whole_run_only(self):
         path = self.project / 'tests/expected_tests'
         whole = path.read_text()

@@ -221,7 +221,7 @@ def _boots_row(kernel: Kernel, context: Context, count: int) -> Row:
     launcher = context.launcher()
     logs = make_dir(context.log_dir(kernel.prepared) / "bench-boots")
     asked = expected.Run(kernel.prepared.version, kernel.variant, None, False)
-    entries = expected.load(context.layout.expected)
+    entries = expected.required(context.layout.expected)
     seen: Dict[Tuple[str, ...], int] = {}
     bad = 0
     with busy_cores():

@@ -56,6 +56,12 @@ class ConfigError(UmthpError):
     bisect_code = BISECT_SKIP
 
 
+class IncompleteError(ConfigError):
+    """A table of umthp itself is missing: nothing can be judged, and no commit is to blame."""
+
+    bisect_code = BISECT_ABORT + EXIT_CONFIG
+
+
 class BuildError(UmthpError):
     """The kernel does not compile."""
 

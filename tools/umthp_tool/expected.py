@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import Iterable, List, Optional, Tuple
 
 from .cache import write_text
-from .errors import UsageError
+from .errors import IncompleteError, UsageError
 from .kernels import parse_version
 
 _NAME = re.compile(r"^[A-Za-z0-9_-]+\.[A-Za-z0-9_]+(?:\[[^\]\s]*\])?$")
@@ -94,6 +94,18 @@ def load(path: Path) -> Optional[List[Entry]]:
             raise UsageError("%s line %d is not valid: %s" % (path, number, line.strip()),
                              "see the top of that file for the form of a line")
         entries.append(Entry(words[0], tuple(words[1:])))
+    return entries
+
+
+def required(path: Path) -> List[Entry]:
+    """The entries of a list that a verdict needs: without any, nothing would be verified."""
+    entries = load(path)
+    if not entries:
+        raise IncompleteError(
+            "%s %s: a test that vanished would not be noticed" % (
+                path, "is missing" if entries is None else "names no test"),
+            "restore it: git checkout -- tests/%s; or write a new one: make update-expected"
+            % path.name)
     return entries
 
 

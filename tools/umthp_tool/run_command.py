@@ -124,11 +124,14 @@ def _run_one_of(opened: ContextManager[Kernel], args: argparse.Namespace,
     """Run the kernel that `opened` gives; an error on the way to it is reported as well."""
     _check_arguments(args, context)
     try:
+        # Before the minutes that a build takes.
+        entries = (expected.load if args.write_expected else expected.required)(
+            context.layout.expected) or []
         with opened as kernel:
             if args.dry_run:
                 show_commands(kernel, context, args)
                 return EXIT_PASS
-            return _run_kernel(kernel, context, args)
+            return _run_kernel(kernel, context, args, entries)
     except UmthpError as error:
         _write_reports(args, context, None, error, error.exit_code)
         raise
@@ -163,19 +166,16 @@ def list_command(args: argparse.Namespace, context: Context) -> int:
     return EXIT_PASS
 
 
-def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace) -> int:
+def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace,
+                entries: List[expected.Entry]) -> int:
     console = context.console
     start = time.monotonic()
     made = boots(kernel, context, args)
     asked = expected.Run(kernel.prepared.version, kernel.variant, args.glob, args.slow)
-    entries = expected.load(context.layout.expected)
     result = verdict.judge(kernel.prepared.src, made, asked, entries)
     context.seconds["run"] = time.monotonic() - start
     result.seconds = context.seconds["run"]
     console.step("run", report.summary(result), context.seconds["run"])
-    if entries is None:
-        console.warning("there is no list of expected tests (%s): a test that vanished would not "
-                        "be noticed" % context.layout.expected)
     for name in result.unexpected if console.verbose else []:
         console.detail("not in the list of expected tests: %s" % name)
     never_ran = any(boot_.returncode for boot_ in made) and not result.cases
