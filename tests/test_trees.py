@@ -1,12 +1,20 @@
 # SPDX-License-Identifier: GPL-2.0
 """What is tested: the user's tree as it is, read only, in a shadow that changes little."""
 
+import contextlib
+import fcntl
 import os
+import shutil
 import subprocess
 import tarfile
 import unittest
+from unittest import mock
 
 from fake_kernel import FakeKernelCase, differences, snapshot
+
+from umthp_tool.console import Console
+from umthp_tool.errors import HostError
+from umthp_tool.source import Package
 
 
 class UserTreeTest(FakeKernelCase):
@@ -212,6 +220,51 @@ class OtherSourcesTest(FakeKernelCase):
                 self.expect(0, 'run', '--kernel', ball, cwd=self.top)
                 self.assertIn('up to date',
                               self.expect(0, 'run', '-v', '--kernel', ball, cwd=self.top).stderr)
+
+    def test_import_waits_for_one_of_the_same_source_only(self):
+        plain = self.top / 'linux-7.3.4'
+        self.make_kernel(plain)
+        for name in ('one', 'two'):
+            (plain / 'name').write_text(name)
+            with tarfile.open(self.top / f'{name}.tar', 'w') as archive:
+                archive.add(plain, 'linux-7.3.4')
+        self.expect(0, 'build', '--kernel', self.top / 'one.tar', cwd=self.top)
+        lock = next(self.cache.glob('sources/tarball-one*.lock/lock'))
+        shutil.rmtree(next(self.cache.glob('sources/tarball-one*.git')))
+        with open(lock, 'w', encoding='ascii') as held:
+            fcntl.flock(held, fcntl.LOCK_EX)
+            other = self.expect(0, 'build', '--kernel', self.top / 'two.tar', cwd=self.top)
+            self.assertNotIn('waiting for another', other.stderr)
+            self.assertIn('in use', self.expect(7, 'clean', '--all').stderr)
+            same = subprocess.Popen(
+                self.command('build', '--kernel', self.top / 'one.tar'), cwd=self.top,
+                env=self.environment(), stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                stderr=subprocess.PIPE, encoding='utf-8')
+            self.assertIn('waiting for another', same.stderr.readline())
+            self.assertEqual(list(self.cache.glob('sources/tarball-one*.git')), [])
+        same.communicate(timeout=60)
+        self.assertEqual(same.returncode, 0)
+        self.assertEqual(len(list(self.cache.glob('sources/tarball-one*.git'))), 1)
+
+    def test_packages_share_neither_lock_nor_apt(self):
+        """No package can be fetched here: apt is where its import ends."""
+        seen = []
+
+        def apt(directory, console):
+            seen.append(str(directory))
+            raise HostError('no apt')
+
+        @contextlib.contextmanager
+        def locked(directory, console):
+            seen.append(str(directory))
+            yield
+        for kernel in self.support.kernels:
+            with mock.patch('umthp_tool.source.AptSource', apt), \
+                    mock.patch('umthp_tool.source.locked', locked), \
+                    self.assertRaises(HostError):
+                Package(kernel, self.cache, Console(quiet=True)).read(self.top / 'git')
+        self.assertEqual(len(seen), 2 * len(self.support.kernels))
+        self.assertEqual(len(set(seen)), len(seen), seen)
 
     def test_tarball_that_reaches_outside_is_refused(self):
         plain = self.top / 'linux-7.3.4'

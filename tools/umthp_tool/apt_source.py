@@ -130,7 +130,7 @@ def machine_stanzas(etc: Path = Path("/etc/apt")) -> List[Dict[str, str]]:
 
 
 class AptSource:
-    """The private apt: one directory, one suite added at a time."""
+    """The private apt of one package: one directory, one suite added at a time."""
 
     def __init__(self, directory: Path, console: Console) -> None:
         self.dir = directory

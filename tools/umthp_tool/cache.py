@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0
 """Where things are kept, and who may touch them now.
 
-    <cache>/apt/                      private apt state, and the .deb until it is imported
+    <cache>/apt/PACKAGE               private apt state, and the .deb until it is imported
     <cache>/sources/NAME.git          imported packages and tarballs, one repository each
+    <cache>/sources/NAME.lock         held while that one is imported
     <cache>/trees/KEY/git             prepared trees of one kernel: objects and indexes
     <cache>/trees/KEY/src             the shadow checkout that is built
     <cache>/trees/KEY/build/VARIANT   one build directory per variant

@@ -12,9 +12,10 @@ import os
 import re
 import shutil
 import stat
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List, Optional
+from typing import Iterator, List, Optional
 
 from .apt_source import AptSource
 from .cache import locked, make_dir, read_json, write_json
@@ -56,6 +57,12 @@ class Archive(Source):
     def __init__(self, cache: Path, console: Console) -> None:
         self.cache = cache
         self.console = console
+
+    @contextmanager
+    def _importing(self, name: str) -> Iterator[None]:
+        """Nobody else imports this source; others may be imported meanwhile."""
+        with locked(self.cache / "sources" / (name + ".lock"), self.console):
+            yield
 
     def _imported(self, name: str) -> Optional[SourceTree]:
         """The tree of a finished import; a directory appears only when it is whole."""
@@ -124,16 +131,16 @@ class Package(Archive):
                 shutil.rmtree(path)
 
     def read(self, git_dir: Path) -> SourceTree:
-        # Imports appear whole: what is there can be used while another package is imported.
+        # Imports appear whole: what is there can be used while a newer one is imported.
         found = None if self.update else self._newest_imported()
         if found:
             return found
-        with locked(self.cache / "sources", self.console):
+        with self._importing(self.kernel.package):
             found = None if self.update else self._newest_imported()
             if found:
                 return found
             self.console.note("fetching %s, about 170 MB, once" % self.kernel.package)
-            apt = AptSource(make_dir(self.cache / "apt"), self.console)
+            apt = AptSource(make_dir(self.cache / "apt" / self.kernel.package), self.console)
             candidate = apt.newest(self.kernel)
             name = "%s_%s" % (candidate.package, candidate.version)
             found = self._imported(name)
@@ -158,15 +165,18 @@ class Tarball(Archive):
         self.described = str(path)
 
     def read(self, git_dir: Path) -> SourceTree:
-        with locked(self.cache / "sources", self.console):
-            name = "tarball-%s-%s" % (_slug(self.path.name), self._content_id())
+        name = "tarball-%s-%s" % (_slug(self.path.name), self._content_id())
+        with self._importing(name):
             return self._imported(name) or self._import(
                 name, self.described, decompressed(self.path))
 
     def _content_id(self) -> str:
-        """Hash of the content, remembered for as long as size and times do not change."""
+        """Hash of the content, remembered for as long as size and times do not change.
+
+        Not locked: what another umthp remembers at the same moment may be lost, and is made again.
+        """
         info = self.path.stat()
-        memo = self.cache / "sources" / "tarballs.json"
+        memo = make_dir(self.cache / "sources") / "tarballs.json"
         known = read_json(memo)
         stamp = [info.st_size, info.st_mtime_ns, info.st_ctime_ns, info.st_ino]
         entry = known.get(str(self.path))
