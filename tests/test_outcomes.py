@@ -76,6 +76,18 @@ class ExitCodeTest(FakeKernelCase):
         self.assertIn('no end after 2 s, killed', result.stdout)
         self.assert_no_child_is_left()
 
+    def test_boot_that_prints_without_end_is_killed_and_its_first_failure_is_shown(self):
+        path = self.project / 'tools/umthp_tool/boot.py'
+        text = path.read_text()
+        path.write_text(text.replace('MAX_LOG_BYTES = 128 << 20', 'MAX_LOG_BYTES = 3 << 20'))
+        self.assertNotEqual(path.read_text(), text)
+        self.set_boot('two_failures_and_no_end', 'endless')
+        result = self.expect(8, 'run')
+        self.assertIn('more than 3 MiB of log, killed', result.stdout)
+        self.assertIn('FAIL  trap_fail.split_fails[order3]', result.stdout)
+        self.assertLess(len(result.stdout), 10000)
+        self.assert_no_child_is_left()
+
     def test_compiler_error_names_file_and_line(self):
         self.append('mm/huge_memory.c', 'BROKEN\n')
         result = self.expect(5, 'run')

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from support import DATA, TREE, needs_kernel_tree
 
-from umthp_tool import expected, report, report_json, report_junit, verdict
+from umthp_tool import expected, ktap, report, report_json, report_junit, verdict
 from umthp_tool.boot import Boot
 from umthp_tool.console import Console, printable
 from umthp_tool.errors import HostError
@@ -54,6 +54,40 @@ class TerminalTest(unittest.TestCase):
                       "'/tmp/it'\"'\"'s a $(tree)'\n", text)
         self.assertIn(f'log: {DATA}/test_failed.log\n', text)
         self.assertTrue(text.endswith('FAIL  1 suites, 2 passed, 2 failed\n'), text)
+
+    @staticmethod
+    def broken(tests, tables):
+        """A kernel in which all is wrong: each test fails with tables of the ledger."""
+        result = verdict.Verdict(verdict='fail')
+        for number in range(tests):
+            log = []
+            for table in range(tables):
+                log += [f'# t: ledger: step {table}',
+                        *[f'# t: field{row} 0 1 0 <-- wrong' for row in range(50)],
+                        '# t: EXPECTATION FAILED at mm/tests/thp_ledger_report.c:320',
+                        f'step {table}: 50 fields wrong', '# t: page 3 of the folio']
+            result.cases.append(ktap.Case('suite', f'test{number}', 'failed', log))
+        return result
+
+    def test_broken_kernel_shows_the_first_table_of_the_first_tests(self):
+        text = shown(self.broken(tests=700, tables=9))
+        full, short = report.MAX_TABLES, report.MAX_FAILURES
+        self.assertEqual(text.count('ledger: step 0'), full)
+        self.assertEqual(text.count('field49 0 1 0 <-- wrong'), full)
+        self.assertEqual(text.count('step 0: 50 fields wrong'), short)
+        self.assertNotIn('step 1', text)
+        self.assertEqual([line for line in text.splitlines() if line.startswith('FAIL  ')][:short],
+                         [f'FAIL  suite.test{number}' for number in range(short)])
+        self.assertIn(f'and {700 - short} more failed tests\n', text)
+        self.assertLess(len(text.splitlines()), 500)
+
+    def test_only_failure_of_a_test_is_shown_whole(self):
+        text = shown(self.broken(tests=1, tables=1))
+        for wanted in ('ledger: step 0', 'field49', 'EXPECTATION FAILED', '50 fields wrong',
+                       'page 3 of the folio'):
+            self.assertIn(wanted, text)
+        self.assertNotIn('more lines in the log', text)
+        self.assertIn('more lines in the log', shown(self.broken(tests=1, tables=2)))
 
     def test_splat_shows_its_text_test_and_line(self):
         text = shown(judged('warning_in_passing_test'))

@@ -23,8 +23,8 @@ BAD_PAGE = ['BUG: Bad page state in process kunit_try_catch  pfn:016fb', DUMP[0]
 LOCKDEP = ['======================================================',
            'WARNING: possible circular locking dependency detected',
            'the existing dependency chain (in reverse order) is:',
-           *[line for n in range(6) for line in
-             (f'-> #{n} (&lock{n}){{+.+.}}-{{3:3}}:', *[f'       f{m}+0x0/0xa0' for m in range(18)])],
+           *[f'       f{n}+0x0/0xa0' if n % 19 else f'-> #{n} (&lock{n}){{+.+.}}-{{3:3}}:'
+             for n in range(6 * 19)],
            ' *** DEADLOCK ***', 'stack backtrace:', *STACK]
 KASAN = ['==================================================================',
          'BUG: KASAN: slab-use-after-free in f+0x6f/0x80', *STACK,

@@ -9,7 +9,7 @@ from typing import List, Optional, Tuple
 
 from support import DATA, TREE, needs_kernel_tree
 
-from umthp_tool import expected, verdict
+from umthp_tool import expected, ktap, verdict
 from umthp_tool.boot import Boot
 
 ABORT = -6      # what a panic ends in: UML raises SIGABRT
@@ -112,6 +112,8 @@ ROWS = (
     Row('truncated_line', 'crash', 8, (4, 1, 0), reasons=(
         'killed by signal 9', 'log ends without'), running='trap_good.split_order', status=-9),
     Row('lost_end', 'crash', 8, (4, 0, 1), reasons=('log ends without `reboot: System halted`',)),
+    Row('two_failures_and_no_end', 'crash', 8, (2, 2, 0), reasons=(
+        'killed by signal 9', 'log ends without'), running='trap_fail.split_fails', status=-9),
     Row('timeout', 'timeout', 8, (0, 1, 0), reasons=('no end after 1 s, killed',),
         running='trap_hang', status=None, timed_out=True),
     Row('host_refuses_memory', 'crash', 8, (0, 0, 0), reasons=('ended with status 1',), status=1),
@@ -190,6 +192,31 @@ class RecordedBootsTest(unittest.TestCase):
             log.write_bytes(head + b'x' * (8 << 20) + b'\n    ok 1 plain\n' + tail)
             result = verdict.judge(TREE, [Boot(['linux'], log, returncode=0)], self.run_of(), None)
         self.assertEqual((result.verdict, result.count('passed')), ('pass', 4))
+
+    def test_thinned_log_has_the_same_results(self):
+        """Also with nothing kept but what the kernel's parser looks for."""
+        for log in sorted(DATA.glob('*.log')):
+            lines = Boot(['linux'], log).lines()
+            whole, thin = (ktap.parse(TREE, given)
+                           for given in (lines, ktap.thinned(lines, keep=0)))
+            with self.subTest(log=log.stem):
+                self.assertEqual([(case.full, case.status, case.reason) for case in thin.cases],
+                                 [(case.full, case.status, case.reason) for case in whole.cases])
+                self.assertEqual(thin.errors, whole.errors)
+
+    def test_log_of_many_mebibytes_is_judged_with_little_of_it_in_hand(self):
+        """A broken kernel: each test prints tables without end."""
+        row = '    # plain: refcount            1            2            1 <-- wrong\n'
+        good = (DATA / 'good.log').read_text(encoding='utf-8')
+        head, tail = good.split('    ok 1 plain\n')
+        with tempfile.TemporaryDirectory(prefix='umthp-verdict-') as folder:
+            log = Path(folder, 'tables.log')
+            log.write_text(head + row * (16 * 1024 * 1024 // len(row))
+                           + '    not ok 1 plain\n' + tail, encoding='utf-8')
+            result = verdict.judge(TREE, [Boot(['linux'], log, returncode=0)], self.run_of(), None)
+        self.assertEqual((result.verdict, result.count('passed'), len(result.failed)),
+                         ('fail', 3, 1))
+        self.assertLessEqual(len(result.failed[0].log), ktap.MAX_DIAGNOSTICS + 1)
 
     def test_every_recorded_log_is_in_the_table(self):
         recorded = sorted(path.stem for path in DATA.glob('*.log'))

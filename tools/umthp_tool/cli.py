@@ -16,8 +16,8 @@ from . import __version__, bench, clean, doctor, run_command
 from .config import DEFAULT
 from .console import Console
 from .context import Context
-from .errors import (BISECT_ABORT, EXIT_FAIL, EXIT_HOST, EXIT_PASS, EXIT_USAGE, HostError,
-                     Interrupted, UmthpError, bisect_code)
+from .errors import (BISECT_ABORT, EXIT_FAIL, EXIT_PASS, EXIT_USAGE, HostError, Interrupted,
+                     UmthpError, bisect_code)
 from .process import disk_full
 
 DESCRIPTION = "Test device-private transparent huge pages of a kernel tree in user-mode Linux."

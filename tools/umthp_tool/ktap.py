@@ -11,7 +11,7 @@ import re
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, Iterator, List, Optional, Sequence, Set, Tuple
+from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
 from .kunit_modules import kunit_module
 
@@ -24,6 +24,11 @@ _RESULT = re.compile(r"^( *)(ok|not ok) (\d+)(?: -)? ?(.*?)(?: # SKIP ?(.*))?$")
 _PLAN = re.compile(r"^( *)1\.\.(\d+)$")
 _STATS = re.compile(r"^ *# (\S+): pass:(\d+) fail:(\d+) skip:(\d+) total:(\d+)$")
 HALTED = "reboot: System halted"
+# Whatever the kernel's parser may look for; what has none of it is a diagnostic.
+_STRUCTURE = re.compile(r"\bok \d|# Subtest:|TAP version|1\.\.\d|reboot:|Kernel panic|"
+                        r"List of all partitions|kunit executor")
+# Diagnostics of one test that are kept: the first table of the ledger, and some of the second.
+MAX_DIAGNOSTICS = 120
 
 
 @dataclass
@@ -153,6 +158,21 @@ def durations(found: Scan, times: Sequence[float]) -> Dict[str, float]:
     return made
 
 
+def thinned(lines: Sequence[str], keep: int = MAX_DIAGNOSTICS) -> Iterator[str]:
+    """The log without what a test prints over and over; no result is lost.
+
+    A broken kernel prints tables without end. The parser and the reports would take minutes and
+    gigabytes for what nobody reads.
+    """
+    in_a_row = 0
+    for line in lines:
+        in_a_row = 0 if _STRUCTURE.search(line) else in_a_row + 1
+        if in_a_row <= keep:
+            yield line
+        elif in_a_row == keep + 1:
+            yield "# (more lines of this test are in the log)"
+
+
 class _Silent:
     """A printer for the kernel's parser that prints nothing and keeps the errors."""
 
@@ -184,7 +204,7 @@ class Parsed:
     test: Any           # kunit_parser.Test, for kunit_junit
 
 
-def parse(src: Path, lines: Sequence[str]) -> Parsed:
+def parse(src: Path, lines: Iterable[str]) -> Parsed:
     """Parse with the kunit_parser of a kernel tree."""
     parser = kunit_module(src, "kunit_parser")
     printer = _Silent()

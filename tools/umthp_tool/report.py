@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import shlex
 from collections import Counter
-from typing import List
+from typing import List, Sequence
 
 from . import ktap, verdict as verdicts
 from .boot import Boot
@@ -13,8 +13,13 @@ from .console import Console, printable
 from .verdict import Verdict
 
 MAX_FAILURES = 20
-MAX_LOG_LINES = 40
+# So many of them with all that their first failure says, the others in a few lines.
+MAX_TABLES = 5
+MAX_LOG_LINES = 90
+MAX_MESSAGE_LINES = 4
 MAX_NAMES = 10
+_FAILED = re.compile(r"# .*: (?:EXPECTATION|ASSERTION) FAILED at ")
+_TABLE = re.compile(r"# .*: ledger: ")
 
 
 def show(result: Verdict, console: Console, command: List[str], context: str = "") -> None:
@@ -70,13 +75,14 @@ def _findings(result: Verdict, console: Console, command: List[str]) -> List[str
         out += ["      | " + printable(line) for line in result.tail]
     if result.verdict == verdicts.NOTHING and not result.cases and not result.tail:
         out.append("      no test matches; `umthp list` shows the names")
-    for case in result.failed[:MAX_FAILURES]:
+    for number, case in enumerate(result.failed[:MAX_FAILURES]):
         out.append("%s  %s" % (console.colour("red", "FAIL"), printable(case.full)))
         log = [line for line in case.log if line.strip()]
+        shown = first_failure(log) if number < MAX_TABLES else first_message(log)
         out += ["      " + printable(source_paths(line).replace("\t", "    ")).rstrip()
-                for line in log[:MAX_LOG_LINES]]
-        if len(log) > MAX_LOG_LINES:
-            out.append("      (%d more lines in the log)" % (len(log) - MAX_LOG_LINES))
+                for line in shown]
+        if len(log) > len(shown):
+            out.append("      (more lines in the log)")
         out.append(_reproduce(command, case.full))
     if len(result.failed) > MAX_FAILURES:
         out.append("      and %d more failed tests" % (len(result.failed) - MAX_FAILURES))
@@ -100,6 +106,26 @@ def _findings(result: Verdict, console: Console, command: List[str]) -> List[str
         out.append("      log: %s" % result.logs[-1 if len(result.logs) == 1 else 0].parent
                    if len(result.logs) > 1 else "      log: %s" % result.logs[0])
     return out
+
+
+def first_failure(log: Sequence[str]) -> Sequence[str]:
+    """What a test says up to its first failed check: the later ones are often its consequences."""
+    failures = 0
+    for number, line in enumerate(log):
+        failed = _FAILED.search(line) is not None
+        # The table comes before the check that fails because of it.
+        if failures and (failed or _TABLE.search(line)):
+            return log[:min(number, MAX_LOG_LINES)]
+        failures += failed
+    return log[:MAX_LOG_LINES]
+
+
+def first_message(log: Sequence[str]) -> Sequence[str]:
+    """The first failed check of a test without the table before it."""
+    start = next((number for number, line in enumerate(log) if _FAILED.search(line)), 0)
+    end = next((number for number in range(start + 1, len(log))
+                if log[number].lstrip().startswith("# ")), len(log))
+    return log[start:min(end, start + MAX_MESSAGE_LINES)]
 
 
 def _reproduce(command: List[str], name: str) -> str:

@@ -55,7 +55,8 @@ PATTERNS: Tuple[Pattern_, ...] = (
     _entry("sleep", r"sleeping function called from invalid|scheduling while atomic"),
     _entry("hung task", r"\bINFO: task .* blocked for more"),
     _entry("stall", r"soft lockup|hard LOCKUP|workqueue lockup"),
-    _entry("bad page", r"\bBUG: Bad (?:page|rss-counter)|\bBad (?:page state|page map|rss-counter)"),
+    _entry("bad page", r"\bBUG: Bad (?:page|rss-counter)|"
+           r"\bBad (?:page state|page map|rss-counter)"),
     _entry("page dump", r"\bpage dumped because:", follows=True),
     _entry("oops", r"\bOops\b|general protection fault|Kernel mode (?:fault|signal)|"
            r"Unable to handle kernel|Segfault with no mm"),

@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence
 
 from . import expected, ktap, splats
-from .boot import Boot
+from .boot import MAX_LOG_BYTES, Boot
 from .errors import EXIT_CRASH, EXIT_FAIL, EXIT_NOTHING, EXIT_PASS
 
 PASS, FAIL, NOTHING, CRASH, TIMEOUT = "pass", "fail", "nothing-ran", "crash", "timeout"
@@ -112,7 +112,7 @@ def _judge_boot(src: Path, boot: Boot, result: Verdict) -> None:
         result.tail = [line for line in lines if line.strip()][-8:]
     if found.started is None:
         return
-    parsed = ktap.parse(src, lines)
+    parsed = ktap.parse(src, ktap.thinned(lines))
     took = ktap.durations(found, boot.times)
     for case in parsed.cases:
         case.seconds = took.get(case.full)
@@ -137,7 +137,7 @@ def how_it_ended(boot: Boot, lines: Sequence[str], found: ktap.Scan) -> List[str
     if boot.timed_out:
         return ["no end after %.0f s, killed" % boot.seconds]
     if boot.log_overflow:
-        return ["more than %d MiB of log, killed" % (boot.log.stat().st_size >> 20)]
+        return ["more than %d MiB of log, killed" % (MAX_LOG_BYTES >> 20)]
     reasons = []
     panics = [line for line in lines if re.search(r"Kernel panic - not syncing", line)]
     if panics:

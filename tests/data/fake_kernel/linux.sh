@@ -13,4 +13,7 @@ if [ "$log" = hang ]; then
 	exec sleep 1000
 fi
 cat @DATA@/"$log".log
+if [ "$status" = endless ]; then
+	exec yes '    # plain: refcount            1            2            1 <-- wrong'
+fi
 exit "$status"
