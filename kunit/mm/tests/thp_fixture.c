@@ -214,7 +214,7 @@ void thp_fixture_anon_orders(struct kunit *test, unsigned long orders)
 /**
  * thp_fixture_folio_at() - the folio that is mapped, or migrating, at an address
  * @f: fixture
- * @addr: address
+ * @addr: address, in the mm that thp_fixture_look_at() has chosen
  *
  * Context: process context, nobody else uses the mm.
  * Return: the folio of the present, device-private or migration entry at @addr,
@@ -222,7 +222,7 @@ void thp_fixture_anon_orders(struct kunit *test, unsigned long orders)
  */
 struct folio *thp_fixture_folio_at(struct thp_fixture *f, unsigned long addr)
 {
-	pmd_t *pmdp = mm_find_pmd(f->mm, addr);
+	pmd_t *pmdp = mm_find_pmd(f->seen, addr);
 	struct folio *folio = NULL;
 	enum thp_kind kind;
 	pte_t *ptep, pte;
