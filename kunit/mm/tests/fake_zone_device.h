@@ -38,7 +38,7 @@
 /* "no such page" in event.tail_idx, and what fake_zdev_index() must not return */
 #define FAKE_ZDEV_NO_PAGE	(~0UL)
 
-/* Every byte of the memory of a free page of the device */
+/* Every byte of the memory of a free page, see fake_zdev_params.keep_data */
 #define FAKE_ZDEV_FREED_DATA	0x6f
 
 struct fake_zdev;
@@ -93,6 +93,7 @@ enum fake_zdev_poison {
  * @owner: owner of the pages as in dev_pagemap, shared between devices that
  *	have the same one; NULL: the device itself
  * @no_folio_split: leave the folio_split callback out of dev_pagemap_ops
+ * @keep_data: leave the memory of pages alone when they become free
  */
 struct fake_zdev_params {
 	unsigned long nr_pages;
@@ -101,6 +102,7 @@ struct fake_zdev_params {
 	unsigned long poison;
 	void *owner;
 	bool no_folio_split;
+	bool keep_data;
 };
 
 /*

@@ -317,7 +317,8 @@ bool fake_zdev_pool_free(struct fake_zdev_chunk *chunk, struct folio *folio)
 		}
 	}
 
-	memset(fake_zdev_data(zdev, page), FAKE_ZDEV_FREED_DATA, PAGE_SIZE << order);
+	if (!zdev->params.keep_data)
+		memset(fake_zdev_data(zdev, page), FAKE_ZDEV_FREED_DATA, PAGE_SIZE << order);
 	if (zdev->params.poison)
 		for (n = 0; n < 1UL << order; n++)
 			fake_zdev_poison_page(page + n, zdev->params.poison);
