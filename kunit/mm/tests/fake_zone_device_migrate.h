@@ -103,6 +103,11 @@ long fake_zdev_migrate_to_peer(struct fake_zdev *from, struct fake_zdev *to,
 			       enum fake_zdev_policy policy);
 
 /*
+ * Without an mm: fake_zone_device_evict.c
+ */
+long fake_zdev_evict(struct fake_zdev *zdev, unsigned long first, unsigned long nr);
+
+/*
  * What ->migrate_to_ram() does on a CPU fault
  */
 void fake_zdev_set_fault_policy(struct fake_zdev *zdev, enum fake_zdev_policy policy);

@@ -454,6 +454,34 @@ static void same_owner_migrates_pages_of_both(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, count_bad(&r), 0);
 }
 
+/* Migrate a range to the device, which then gets rid of everything: @nr_folios. */
+static void expect_evicted(struct kunit *test, bool thp, unsigned long nr_folios)
+{
+	struct fake_zdev *zdev = fake_zdev_create(test, NULL);
+	struct mapped r = map_range(test, thp);
+
+	KUNIT_ASSERT_EQ(test, to_device(zdev, &r, AS_SOURCE), r.nr);
+	KUNIT_EXPECT_EQ(test, fake_zdev_evict(zdev, 0, fake_zdev_nr_pages(zdev)), r.nr);
+	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(zdev), 0);
+	KUNIT_EXPECT_EQ(test, fake_zdev_count(zdev, FAKE_ZDEV_COPY_TO_RAM), nr_folios);
+	KUNIT_EXPECT_EQ(test, fake_zdev_decisions(zdev, FAKE_ZDEV_POINT_RAM_ALLOC), nr_folios);
+	KUNIT_EXPECT_EQ(test, count_bad(&r), 0);
+	KUNIT_EXPECT_EQ(test, fake_zdev_count(zdev, FAKE_ZDEV_MIGRATE_TO_RAM), 0);
+	fake_zdev_check_pool(test, zdev);
+}
+
+/* Test that a device can get rid of small pages without knowing who has them. */
+static void evict_brings_small_pages_back(struct kunit *test)
+{
+	expect_evicted(test, false, NR_SMALL);
+}
+
+/* Test the same of a THP, which comes back as one. */
+static void evict_brings_thp_back(struct kunit *test)
+{
+	expect_evicted(test, true, 1);
+}
+
 /* Test that the log has the notification of a migration, with its owner. */
 static void watched_range_logs_migration(struct kunit *test)
 {
@@ -535,6 +563,8 @@ static struct kunit_case fake_zone_device_migrate_cases[] = {
 	KUNIT_CASE(fault_order_takes_neighbours_along),
 	KUNIT_CASE(other_owner_keeps_its_pages),
 	KUNIT_CASE(same_owner_migrates_pages_of_both),
+	KUNIT_CASE(evict_brings_small_pages_back),
+	KUNIT_CASE(evict_brings_thp_back),
 	KUNIT_CASE(watched_range_logs_migration),
 	KUNIT_CASE(migration_undone_before_pages_moves_nothing),
 	KUNIT_CASE(abandoned_migration_leaks_nothing),
