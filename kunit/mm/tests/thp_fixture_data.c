@@ -15,6 +15,21 @@ static u64 pattern(unsigned long page_nr, unsigned int word)
 }
 
 /**
+ * thp_data_word() - a word of the pattern of a page
+ * @page_nr: number of the page in the 2 MiB range
+ * @word: number of the word in the page
+ *
+ * For who writes only the words that thp_data_check() looks at: the first, the
+ * last, and word @page_nr modulo the words of a page.
+ *
+ * Return: what it has to be.
+ */
+u64 thp_data_word(unsigned long page_nr, unsigned int word)
+{
+	return pattern(page_nr, word);
+}
+
+/**
  * thp_data_fill() - write the pattern of a page
  * @data: memory of the page
  * @page_nr: number of the page in the 2 MiB range
