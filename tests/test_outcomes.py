@@ -68,6 +68,12 @@ class ExitCodeTest(FakeKernelCase):
             self.expect(7, 'run', '--slow', '--write-expected')
             self.assertEqual(path.read_text(), written)
 
+    def test_kernel_args_follow_the_words_of_umthp(self):
+        result = self.expect(0, 'run', '-v', '--kernel-args', 'thp_random.minutes=60 a.b=1',
+                             '--kernel-args', 'c.d=2')
+        self.assertRegex(result.stdout + result.stderr,
+                         r'kunit\.filter=\S+ thp_random\.minutes=60 a\.b=1 c\.d=2\n')
+
     def test_time_out_kills_the_boot(self):
         self.set_boot('hang')
         start = time.monotonic()

@@ -80,6 +80,8 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--timeout", type=_positive, metavar="S", help="of one boot (default 300)")
     parser.add_argument("--seccomp", choices=("on", "off", "auto"),
                         help="UML's userspace mode (default: the kernel's, ptrace)")
+    parser.add_argument("--kernel-args", metavar="ARGS", action="append", default=[],
+                        help="added to the kernel command line, after umthp's own words")
     parser.add_argument("--json", metavar="F", help="verdict as JSON, - for stdout")
     parser.add_argument("--junit", metavar="F", help="results as JUnit XML, - for stdout")
     parser.add_argument("--bisect", action="store_true",

@@ -28,6 +28,12 @@ def filters(glob: Optional[str], slow: bool) -> List[str]:
     return args + [NO_BENCH if slow else NO_SLOW]
 
 
+def _asked(args: argparse.Namespace, glob: Optional[str] = None) -> List[str]:
+    """The same for a run, with what the user adds; `glob` in the place of the user's."""
+    return filters(glob or args.glob, args.slow) + [
+        word for words in args.kernel_args for word in words.split()]
+
+
 def list_tests(kernel: Kernel, launcher: Launcher, log: Path,
                extra: Sequence[str] = ()) -> List[str]:
     """suite.test of everything in the kernel that the filters let through."""
@@ -61,10 +67,9 @@ def boots(kernel: Kernel, context: Context, args: argparse.Namespace) -> List[Bo
             if "# Subtest: " in line:
                 context.console.status("run", "%s (%ds)" % (
                     line.split("# Subtest: ")[1], time.monotonic() - started))
-        return [launcher.boot(kernel.binary, launcher.arguments(filters(args.glob, args.slow)),
+        return [launcher.boot(kernel.binary, launcher.arguments(_asked(args)),
                               log, on_line=on_line)]
-    names = list_tests(kernel, launcher, logs / (name + "-list.log"),
-                       filters(args.glob, args.slow))
+    names = list_tests(kernel, launcher, logs / (name + "-list.log"), _asked(args))
     globs = names if args.isolate == "test" else list(dict.fromkeys(
         test.split(".")[0] for test in names))
     directory = logs / (name + "-isolated")
@@ -75,7 +80,7 @@ def boots(kernel: Kernel, context: Context, args: argparse.Namespace) -> List[Bo
 
     def one(glob: str) -> Boot:
         context.console.status("run", glob)
-        return launcher.boot(kernel.binary, launcher.arguments(filters(glob, args.slow)),
+        return launcher.boot(kernel.binary, launcher.arguments(_asked(args, glob)),
                              directory / (glob + ".log"))
     pool = ThreadPoolExecutor(jobs)
     try:
@@ -89,8 +94,7 @@ def boots(kernel: Kernel, context: Context, args: argparse.Namespace) -> List[Bo
 
 def show_commands(kernel: Kernel, context: Context, args: argparse.Namespace) -> None:
     launcher = context.launcher()
-    context.console.say("$ " + quoted([kernel.binary,
-                                       *launcher.arguments(filters(args.glob, args.slow))]))
+    context.console.say("$ " + quoted([kernel.binary, *launcher.arguments(_asked(args))]))
 
 
 def _check_arguments(args: argparse.Namespace, context: Context) -> None:
@@ -206,6 +210,8 @@ def _command(args: argparse.Namespace) -> List[str]:
         if value and not (name == "variant" and value == config.DEFAULT):
             words += ["--" + name, value]
     words += ["--staged"] if getattr(args, "staged", False) else []
+    words += [word for text in getattr(args, "kernel_args", [])
+              for word in ("--kernel-args", text)]
     return words + (["--slow"] if args.slow else [])
 
 
