@@ -19,6 +19,9 @@
 /* Leaves that all mms of a test may have: each PTE of the VMA, twice */
 #define THP_FIXTURE_MAX_LEAVES		((1 + THP_FIXTURE_MAX_CHILDREN) * 4 * HPAGE_PMD_NR)
 
+/* Anonymous folios of system memory that no page table has yet */
+#define THP_FIXTURE_MAX_LOOSE		16
+
 /**
  * struct thp_fixture - what a test of these suites works on
  * @test: the test
@@ -47,6 +50,9 @@
  * @exclusive: whether its pages are AnonExclusive when mapped
  * @held: pages of the device whose folio the test holds locked, with one
  *	reference, by thp_fixture_page_nr()
+ * @loose: large folios of system memory that are in no page table, besides that
+ *	of @first: first pages. Those that migrate_vma_pages() has migrated to.
+ * @nr_loose: number of them, up to THP_FIXTURE_MAX_LOOSE
  * @counts: scratch of thp_ledger_check_invariants()
  * @folios: scratch of thp_ledger_check_invariants()
  * @mapped: scratch of thp_ledger_check_invariants()
@@ -79,6 +85,8 @@ struct thp_fixture {
 	bool write;
 	bool exclusive;
 	unsigned long *held;
+	struct page *loose[THP_FIXTURE_MAX_LOOSE];
+	unsigned int nr_loose;
 	u16 *counts;
 	struct folio **folios;
 	unsigned long *mapped;

@@ -397,6 +397,8 @@ void thp_ledger_check_invariants(struct thp_fixture *f, const char *step)
 		check_mm_counts(&c, f->children[i]);
 	/* A destination in system memory may be in no page table yet. */
 	note_folio(&c, f->first);
+	for (i = 0; i < f->nr_loose; i++)
+		note_folio(&c, f->loose[i]);
 	count_folios(&c);
 	count_mappings(&c);
 	check_device(&c, f->zdev, 0);
