@@ -57,7 +57,7 @@ void thp_known_bug(struct kunit *test, const char *id, s64 is, s64 right, s64 bu
 	char text[128];
 
 	if (is != right && is != bug) {
-		KUNIT_FAIL(test, "known bug %s: %s is %lld, neither %lld (right) nor %lld (the bug)",
+		KUNIT_FAIL(test, "known bug %s: %s is %lld, neither %lld (right) nor %lld (bug)",
 			   id, what, is, right, bug);
 		return;
 	}
