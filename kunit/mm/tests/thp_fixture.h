@@ -127,6 +127,7 @@ void thp_fixture_switch_mm(struct thp_fixture *f, struct mm_struct *from,
 bool thp_data_check(const void *data, unsigned long page_nr);
 u64 thp_data_word(unsigned long page_nr, unsigned int word);
 void thp_data_fill(void *data, unsigned long page_nr);
+void thp_data_mark(void *data, unsigned long page_nr);
 void thp_fixture_fill_device(struct thp_fixture *f, struct folio *folio);
 void thp_fixture_read_back(struct thp_fixture *f, unsigned int order, const char *step);
 

@@ -44,6 +44,24 @@ void thp_data_fill(void *data, unsigned long page_nr)
 }
 
 /**
+ * thp_data_mark() - write no more of the pattern of a page than thp_data_check() reads
+ * @data: memory of the page
+ * @page_nr: number of the page in the 2 MiB range
+ *
+ * For tests that look at the data of every page, but are too many to write all
+ * of it. The rest of the page stays as it was.
+ */
+void thp_data_mark(void *data, unsigned long page_nr)
+{
+	unsigned int other = page_nr % WORDS;
+	u64 *word = data;
+
+	word[0] = pattern(page_nr, 0);
+	word[other] = pattern(page_nr, other);
+	word[WORDS - 1] = pattern(page_nr, WORDS - 1);
+}
+
+/**
  * thp_data_check() - look at a few words of a page
  * @data: memory of the page
  * @page_nr: number of the page in the 2 MiB range
