@@ -126,7 +126,8 @@ static void fake_zdev_migration_exit_action(void *ptr)
  * @test: test that it is for; fails if there is no memory
  * @from: device that the pages come from, NULL: system memory
  * @to: device that they go to, NULL: system memory. Not both can be NULL.
- * @vma: the VMA
+ * @vma: the VMA; NULL for a caller of migrate_device_range(), for whom @start and
+ *	@end only say how many pages there are
  * @start: first address
  * @end: end of the range, all of which is in @vma
  * @flags: for migrate_vma_setup(), a mask of enum migrate_vma_direction
@@ -186,6 +187,7 @@ static struct folio *fake_zdev_new_dst(struct fake_zdev_migration *m,
 	struct fake_zdev *driver = fake_zdev_driver(m);
 	struct folio *folio;
 	bool fails;
+	gfp_t gfp;
 
 	if (m->to)
 		return fake_zdev_alloc(m->to, order);
@@ -195,8 +197,11 @@ static struct folio *fake_zdev_new_dst(struct fake_zdev_migration *m,
 		fails |= fake_zdev_decide(driver, FAKE_ZDEV_POINT_RAM_ALLOC_LARGE);
 	if (fails)
 		return NULL;
-	folio = vma_alloc_folio(order ? vma_thp_gfp_mask(m->args.vma) : GFP_HIGHUSER_MOVABLE,
-				order, m->args.vma, fake_zdev_entry_addr(m, entry));
+	gfp = order ? vma_thp_gfp_mask(m->args.vma) : GFP_HIGHUSER_MOVABLE;
+	/* Eviction knows of no VMA, and there need not be one any more. */
+	folio = m->args.vma ? vma_alloc_folio(gfp, order, m->args.vma,
+					      fake_zdev_entry_addr(m, entry)) :
+			      folio_alloc(gfp, order);
 	if (!folio)
 		return NULL;
 	if (fake_zdev_decide(driver, FAKE_ZDEV_POINT_LOCK)) {
