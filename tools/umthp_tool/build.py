@@ -10,7 +10,7 @@ import time
 from collections import deque
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Deque, Dict, List, Optional
+from typing import Deque, Dict, List, Mapping, Optional, Sequence
 
 from . import config
 from .cache import make_dir, read_json, write_json
@@ -46,7 +46,10 @@ class Builder:
     """Builds one prepared tree."""
 
     def __init__(self, layout: Layout, cache: Path, console: Console, jobs: Optional[int] = None,
-                 dry_run: bool = False) -> None:
+                 dry_run: bool = False,
+                 variables: Optional[Mapping[str, Sequence[str]]] = None) -> None:
+        """variables: of the make command line, by variant."""
+        self.variables = dict(variables or {})
         self.layout = layout
         self.cache = cache
         self.console = console
@@ -110,7 +113,7 @@ class Builder:
                 "-j%d" % self.jobs]
         if shutil.which("ccache"):
             argv.append("CC=ccache gcc")
-        return argv + ["LOCALVERSION=", *targets]
+        return argv + ["LOCALVERSION=", *self.variables.get(build.name, ()), *targets]
 
     def environment(self, prepared: Prepared) -> Dict[str, str]:
         """For make: nothing of a git hook, no time or user in the binary, our own ccache."""
@@ -176,9 +179,10 @@ class Builder:
                          "correct the lines named above", log)
 
     def _stamp(self, prepared: Prepared, build: Path, options: object) -> str:
-        """Everything that the binary is made from: tree, options, .config, compiler."""
+        """What the binary is made from: tree, options, .config, make variables, compiler."""
         digest = hashlib.sha256()
-        for part in (prepared.tree, config.digest(options), *_compiler()):
+        for part in (prepared.tree, config.digest(options), *self.variables.get(build.name, ()),
+                     *_compiler()):
             digest.update(part.encode() + b"\0")
         try:
             digest.update((build / ".config").read_bytes())

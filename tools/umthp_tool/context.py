@@ -66,16 +66,19 @@ class Context:
             update=getattr(self.args, "update", False))
 
     @contextmanager
-    def tree(self) -> Iterator[Prepared]:
-        """The prepared tree, locked for as long as the block runs."""
+    def tree(self, below: str = "trees") -> Iterator[Prepared]:
+        """The prepared tree, locked for as long as the block runs.
+
+        below: the directory of the cache for it; another than `trees` is another checkout.
+        """
         source = self.source()
         if getattr(self.args, "dry_run", False):
-            home = cache_root() / "trees" / source.key
+            home = cache_root() / below / source.key
             self.console.say("source %s" % source.described)
             yield Prepared(home, home / "src", "", "", "", source.described, "",
                            Git(home / "git"))
             return
-        home = make_dir(self.cache / "trees") / source.key
+        home = make_dir(self.cache / below) / source.key
         with locked(home, self.console):
             start = time.monotonic()
             prepared = prepare(source, home, self.support, self.layout, self.console)
@@ -114,7 +117,7 @@ class Context:
 
     def builder(self) -> Builder:
         return Builder(self.layout, self.cache, self.console, getattr(self.args, "jobs", None),
-                       getattr(self.args, "dry_run", False))
+                       getattr(self.args, "dry_run", False), self.support.make)
 
     def launcher(self, timeout: int = DEFAULT_TIMEOUT, need: int = NEED_BYTES) -> Launcher:
         """Starts UML as the command line and its variant want it; the arguments are defaults."""

@@ -50,6 +50,7 @@ class Support:
     present_file: str
     present_symbol: str
     arguments: Dict[str, Tuple[str, ...]]   # variant -> kernel command line
+    make: Dict[str, Tuple[str, ...]]        # variant -> variables on the make command line
 
     def package(self, name: str) -> Optional[Kernel]:
         """The entry for a package name, or for a bare version such as 7.3."""
@@ -87,7 +88,8 @@ def load_support(um_config: Path) -> Support:
             hooks=tuple(Hook(**h) for h in raw["hook"]),
             present_file=raw["present"]["file"], present_symbol=raw["present"]["symbol"],
             arguments={name: tuple(words) for name, words in
-                       raw.get("arguments", {}).items()})
+                       raw.get("arguments", {}).items()},
+            make={name: tuple(words) for name, words in raw.get("make", {}).items()})
     except OSError as error:
         raise UsageError("cannot read %s: %s" % (path, error.strerror),
                          "--um-config takes a directory with kernels.toml, series and patches/"
