@@ -14,7 +14,7 @@ import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import IO, Callable, Dict, List, Optional, Sequence
+from typing import IO, Callable, Dict, List, Mapping, Optional, Sequence
 
 from . import host_memory
 from .cache import make_dir
@@ -28,6 +28,8 @@ DEFAULT_MEM = "1G"
 NEED_BYTES = 256 << 20
 # A test that prints without end must fill neither the disk nor the memory of who reads it.
 MAX_LOG_BYTES = 128 << 20
+# What on_line returns to end the boot there and then.
+STOP = object()
 _PREFIX = "umthp-run-"
 # Younger than this it may be one that is just being made.
 _STALE_SECONDS = 60
@@ -42,6 +44,7 @@ class Boot:
     returncode: Optional[int] = None    # None: killed by us
     timed_out: bool = False
     log_overflow: bool = False
+    stopped: bool = False               # by on_line
     seconds: float = 0.0
     max_rss_kib: int = 0
     # When each line of the log arrived, in seconds since the start.
@@ -97,9 +100,12 @@ class Launcher:
 
     def boot(self, binary: Path, args: Sequence[str], log: Path, *,
              timeout: Optional[float] = None,
-             on_line: Optional[Callable[[str], None]] = None,
-             pass_fds: Sequence[int] = ()) -> Boot:
-        """Run the kernel to its end, or to the time-out. pass_fds stay open in it (con1=fd:N)."""
+             on_line: Optional[Callable[[str], object]] = None,
+             pass_fds: Sequence[int] = (), more_env: Optional[Mapping[str, str]] = None) -> Boot:
+        """Run the kernel to its end, or to the time-out. pass_fds stay open in it (con1=fd:N).
+
+        on_line gets each line of the log; it ends the boot by returning STOP.
+        """
         make_dir(log.parent)
         directory = self.place().directory
         _remove_stale(directory)
@@ -111,7 +117,7 @@ class Launcher:
         full = [*argv, "uml_dir=%s/" % private]
         env = {name: value for name, value in os.environ.items()
                if name in ("PATH", "LANG", "HOME", "USER", "LOGNAME")}
-        env.update(TMPDIR=str(private), TMP=str(private), TEMP=str(private))
+        env.update(TMPDIR=str(private), TMP=str(private), TEMP=str(private), **(more_env or {}))
         self.console.command(quoted(argv))
         result = Boot(argv, log)
         try:
@@ -122,7 +128,7 @@ class Launcher:
         return result
 
     def _run(self, argv: List[str], env: "dict[str, str]", result: Boot, timeout: float,
-             on_line: Optional[Callable[[str], None]], pass_fds: Sequence[int]) -> None:
+             on_line: Optional[Callable[[str], object]], pass_fds: Sequence[int]) -> None:
         began = time.monotonic()
         with open(result.log, "wb") as sink:
             try:
@@ -136,7 +142,7 @@ class Launcher:
                 if self._stopped:
                     signal_group(process)
                 _tee(process, sink, result, began, timeout, on_line)
-                if not result.timed_out and not result.log_overflow:
+                if not (result.timed_out or result.log_overflow or result.stopped):
                     _reap(process, result, began + timeout)
             finally:
                 self._live.pop(process.pid, None)
@@ -168,8 +174,8 @@ def _remove_stale(directory: Path) -> None:
 
 
 def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, began: float,
-         timeout: float, on_line: Optional[Callable[[str], None]]) -> None:
-    """Copy output to the log until it ends, the time is up or the log is too large."""
+         timeout: float, on_line: Optional[Callable[[str], object]]) -> None:
+    """Copy output to the log until it ends, the time is up, the log too large, or STOP."""
     assert process.stdout is not None
     handle = process.stdout.fileno()
     os.set_blocking(handle, False)
@@ -201,7 +207,9 @@ def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, bega
                 *lines, pending = (pending + block).split(b"\n")
                 result.times += [time.monotonic() - began] * len(lines)
                 for line in lines if on_line else []:
-                    on_line(line.decode("utf-8", "backslashreplace").rstrip("\r"))
+                    if on_line(line.decode("utf-8", "backslashreplace").rstrip("\r")) is STOP:
+                        result.stopped = True
+                        return
     finally:
         os.close(ended)
 

@@ -46,6 +46,10 @@ class Entry:
             _holds(condition, run) for condition in self.conditions)
 
 
+def is_condition(word: str) -> bool:
+    return word == "slow" or bool(_KERNEL.match(word) or _VARIANT.match(word))
+
+
 def _holds(condition: str, run: Run) -> bool:
     if condition == "slow":
         return run.slow
@@ -88,8 +92,7 @@ def load(path: Path) -> Optional[List[Entry]]:
         words = line.split("#", 1)[0].split()
         if not words:
             continue
-        bad = [word for word in words[1:] if word != "slow" and not _KERNEL.match(word)
-               and not _VARIANT.match(word)]
+        bad = [word for word in words[1:] if not is_condition(word)]
         if not _NAME.match(words[0]) or bad:
             raise UsageError("%s line %d is not valid: %s" % (path, number, line.strip()),
                              "see the top of that file for the form of a line")

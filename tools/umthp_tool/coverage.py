@@ -1,0 +1,200 @@
+# SPDX-License-Identifier: GPL-2.0
+"""umthp coverage: what of the code under test the suites execute, by gcov.
+
+The variant `coverage` is the default configuration with gcov in the files that um_config/
+kernels.toml lists. Its counts come from one boot, or from one boot for each suite.
+"""
+from __future__ import annotations
+
+import argparse
+import shutil
+import tempfile
+import time
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Dict, Iterator, List, Sequence, Tuple
+
+from . import coverage_report, expected, gcov, report, report_json, unreached, verdict
+from .boot import NEED_BYTES, Boot, Launcher
+from .build import Kernel
+from .cache import make_dir
+from .context import ROOT, Context
+from .coverage_table import Function, document, table
+from .errors import EXIT_FAIL, EXIT_PASS, HostError, ToolchainError, UsageError
+from .process import run
+from .run_command import filters, list_tests, show_commands
+
+DESCRIPTION = (
+    "Run the suites in a kernel with gcov, and say what of the split path, mm/migrate_device.c and "
+    "mm/memremap.c they execute. Lines that no test can reach are listed in "
+    "tests/coverage_unreached with the reason; a line that is not reached and not listed, or "
+    "listed and reached, makes the exit code 1. Branches are gcov's raw arcs: two for each "
+    "condition of an `if`, and those inside every macro. The last column leaves out the arcs of "
+    "lines that are one assertion, which are not taken as long as the kernel is right. -v also "
+    "lists the lines that are not left in all ways.")
+VARIANT = "coverage"
+TABLE = ROOT / "tests" / "coverage_unreached"
+
+HUGE = "mm/huge_memory.c"
+# The functions that a split goes through.
+SPLIT_PATH = tuple("%s:%s" % (file, name) for file, names in (
+    (HUGE, ("__split_folio_to_order", "__split_unmapped_folio", "folio_check_splittable",
+            "__folio_freeze_and_split_unmapped", "__folio_split", "folio_split_unmapped",
+            "unmap_folio", "remap_page", "__split_huge_pmd_locked", "set_pmd_migration_entry",
+            "remove_migration_pmd", "do_huge_pmd_device_private", "copy_huge_pmd",
+            "copy_huge_non_present_pmd", "change_huge_pmd", "change_non_present_huge_pmd",
+            "zap_huge_pmd", "zap_huge_pmd_folio", "move_huge_pmd")),
+    ("include/linux/memremap.h", ("zone_device_private_split_cb",)),
+    ("mm/memremap.c", ("zone_device_page_init", "free_zone_device_folio")),
+    ("mm/migrate_device.c", ("migrate_vma_split_folio", "migrate_vma_split_unmapped_folio")),
+) for name in names)
+# Files that are covered as a whole.
+FILES = ("mm/migrate_device.c", "mm/memremap.c")
+
+
+def arguments(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("glob", nargs="?", metavar="GLOB",
+                        help="SUITE or SUITE.TEST, with * and ?; the table of what cannot be "
+                        "reached is then not checked")
+    parser.add_argument("--slow", action="store_true", help="slow tests too")
+    parser.add_argument("--timeout", type=int, metavar="S", help="of one boot (default 300)")
+    parser.add_argument("--json", metavar="F",
+                        help='{"functions": {"mm/x.c:function": {"lines": [hit, total], '
+                        '"branches": [hit, total]}}} for every function of an instrumented file; '
+                        "- for stdout")
+    parser.add_argument("--html", metavar="DIR", help="the sources, coloured, by gcovr")
+    parser.add_argument("--per-suite", action="store_true",
+                        help="one boot for each suite instead: which functions each one reaches; "
+                        '--json is then {"suites": {"suite": ["mm/x.c:function", ...]}}')
+    parser.set_defaults(variant=VARIANT)
+
+
+def main(args: argparse.Namespace, context: Context) -> int:
+    if args.glob:
+        expected.check_glob(args.glob)
+    if args.variant != VARIANT:
+        raise UsageError("umthp coverage needs the variant %s" % VARIANT, "leave --variant out")
+    if args.per_suite and args.html:
+        raise UsageError("--html is for all suites together", "leave out --per-suite or --html")
+    if args.html and not args.dry_run and not shutil.which("gcovr"):
+        raise ToolchainError("gcovr is not installed, and makes the HTML report",
+                             "Debian: apt install gcovr")
+    if args.json == "-":
+        # Nothing but the document may be in it.
+        context.console.out = context.console.err
+    rows = unreached.load(TABLE)
+    with context.kernel() as kernel:
+        if args.dry_run:
+            show_commands(kernel, context, args)
+            return EXIT_PASS
+        if args.per_suite:
+            return _suites(kernel, context, args)
+        return _whole(kernel, context, args, rows)
+
+
+def of_suites(kernel: Kernel, context: Context, suites: Sequence[str], slow: bool,
+              jobs: int) -> Dict[str, List[str]]:
+    """Which functions each suite reaches, as file:function: one boot for each of the suites.
+
+    What the boot itself goes through is in every one of them: it is reached by every suite.
+    """
+    launcher = context.launcher(need=NEED_BYTES * jobs)
+    launcher.place()
+
+    def one(suite: str) -> Tuple[str, List[str]]:
+        context.console.status("coverage", suite)
+        with _boot(kernel, context, launcher, suite, slow, "coverage-%s" % suite) as (boot, data):
+            found = _functions(kernel, context, data, boot.log)
+        return suite, sorted(key for key, function in found.items() if function.reached)
+    pool = ThreadPoolExecutor(jobs)
+    try:
+        return dict(pool.map(one, suites))
+    except BaseException:
+        launcher.stop()
+        raise
+    finally:
+        pool.shutdown(wait=True, cancel_futures=True)
+
+
+@contextmanager
+def _boot(kernel: Kernel, context: Context, launcher: Launcher, glob: "str | None", slow: bool,
+          name: str) -> "Iterator[tuple[Boot, Path]]":
+    """One boot, and the directory that its counts went to; it goes when the block ends."""
+    log = context.log_dir(kernel.prepared) / (name + ".log")
+    with tempfile.TemporaryDirectory(dir=make_dir(kernel.prepared.home / "coverage"),
+                                     prefix="boot-") as data:
+        boot = launcher.boot(kernel.binary, launcher.arguments(filters(glob, slow)), log,
+                             more_env=gcov.environment(Path(data), kernel.build))
+        yield boot, Path(data)
+
+
+def _functions(kernel: Kernel, context: Context, data: Path, log: Path) -> Dict[str, Function]:
+    src = kernel.prepared.src
+    objects = gcov.instrumented(context.support.make.get(VARIANT, ()))
+    return table(gcov.read(src, kernel.build, data, objects, log), src)
+
+
+def _suites(kernel: Kernel, context: Context, args: argparse.Namespace) -> int:
+    log = context.log_dir(kernel.prepared) / "coverage-list.log"
+    names = list_tests(kernel, context.launcher(), log, filters(args.glob, args.slow))
+    suites = list(dict.fromkeys(name.split(".")[0] for name in names))
+    found = of_suites(kernel, context, suites, args.slow, context.builder().jobs)
+    coverage_report.suites(found, SPLIT_PATH, FILES, context.console)
+    if args.json:
+        report_json.write({"suites": found}, args.json)
+    return EXIT_PASS
+
+
+def _whole(kernel: Kernel, context: Context, args: argparse.Namespace,
+           rows: List[unreached.Row]) -> int:
+    console = context.console
+    start = time.monotonic()
+    launcher = context.launcher()
+    asked = expected.Run(kernel.prepared.version, kernel.variant, args.glob, args.slow)
+    console.status("coverage", "booting")
+    with _boot(kernel, context, launcher, args.glob, args.slow, "coverage") as (boot, data):
+        result = verdict.judge(kernel.prepared.src, [boot], asked,
+                               expected.load(context.layout.expected))
+        context.seconds["run"] = time.monotonic() - start
+        words = ["umthp", "run"] + ["--variant", VARIANT] + (["--slow"] if args.slow else [])
+        if result.exit_code:
+            report.show(result, console, words)
+        console.status("coverage", "gcov")
+        found = _functions(kernel, context, data, boot.log)
+        if args.html:
+            _html(kernel, data, Path(args.html), context)
+    targets = coverage_report.targets(found, SPLIT_PATH, FILES)
+    missing = [key for key in SPLIT_PATH if key not in found]
+    check = unreached.check(rows, found, targets, asked)
+    coverage_report.show(found, SPLIT_PATH, FILES, check, console, whole=not args.glob)
+    for key in missing:
+        console.warning("%s is not in this kernel, or was never compiled" % key)
+    if args.json:
+        report_json.write(document(found), args.json)
+    if result.exit_code:
+        return result.exit_code
+    return EXIT_PASS if args.glob or check.right and not missing else EXIT_FAIL
+
+
+def _html(kernel: Kernel, data: Path, directory: Path, context: Context) -> None:
+    """gcovr's report of the instrumented files, into a directory of the user's."""
+    try:
+        directory.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise HostError("cannot write to %s: %s" % (directory, error.strerror),
+                        "give another directory") from error
+    src = kernel.prepared.src
+    argv: List[object] = ["gcovr", "--root", src, "--filter", "%s/mm/[^/]*$" % src,
+                          "--filter", "%s/include/linux/memremap.h" % src,
+                          "--object-directory", data,
+                          "--html-details", directory.absolute() / "index.html",
+                          "--html-self-contained", "--html-title",
+                          "%s, %s" % (kernel.prepared.described, kernel.prepared.version), data]
+    context.console.status("coverage", "gcovr")
+    context.console.detail("$ " + " ".join(map(str, argv)))
+    done = run(argv, cwd=kernel.build)
+    if done.returncode:
+        raise HostError("gcovr failed: %s" % done.stderr.decode("utf-8", "replace").strip()[-2000:],
+                        "apt install --reinstall gcovr")
+    context.console.note("wrote %s" % (directory / "index.html"))
