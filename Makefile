@@ -8,6 +8,9 @@ quote = '$(subst ','\'',$(1))'
 run_options = $(if $(KERNEL),--kernel $(call quote,$(KERNEL))) \
 	      $(if $(VARIANT),--variant $(call quote,$(VARIANT))) \
 	      $(if $(J),--jobs $(call quote,$(J))) $(if $(V),-v)
+# Of the commands that have a configuration of their own.
+kernel_options = $(if $(KERNEL),--kernel $(call quote,$(KERNEL))) \
+		 $(if $(J),--jobs $(call quote,$(J))) $(if $(V),-v)
 check_options = $(if $(KERNEL),--kernel $(call quote,$(KERNEL))) \
 		$(if $(J),--jobs $(call quote,$(J))) $(if $(V),-v) \
 		$(if $(TOTALS),--totals $(call quote,$(TOTALS)))
@@ -20,6 +23,8 @@ help:
 	@echo '  make suites            the KUnit suites'
 	@echo '  make hmm-tests         the hmm-tests of the kernel, as a process in this UML'
 	@echo '  make system            the tools on a real kernel and a hostile host'
+	@echo 'make coverage          what of the code under test the suites execute, also in HTML=DIR'
+	@echo 'make mutants           which faults in the kernel the suites notice: tests/mutants'
 	@echo 'make update-expected   rewrite tests/expected_tests, show what changed'
 	@echo 'make clean             remove the cache (kernel trees, builds, packages)'
 	@echo
@@ -40,6 +45,14 @@ lint test suites hmm-tests thp system:
 	@tools/install-deps check
 	@tools/check $(check_options) $@
 
+coverage:
+	@tools/install-deps check
+	@tools/umthp coverage $(kernel_options) $(if $(HTML),--html $(call quote,$(HTML)))
+
+mutants:
+	@tools/install-deps run
+	@tools/umthp mutants $(kernel_options)
+
 update-expected:
 	@tools/install-deps run
 	@tools/umthp run --slow --write-expected $(run_options)
@@ -48,4 +61,4 @@ update-expected:
 clean:
 	@tools/umthp clean
 
-.PHONY: help run check lint test suites hmm-tests thp system update-expected clean
+.PHONY: help run check lint test suites hmm-tests thp system coverage mutants update-expected clean

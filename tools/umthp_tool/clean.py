@@ -14,7 +14,7 @@ from .context import Context
 from .errors import EXIT_PASS, HostError
 
 # Nothing but these is ever removed: UMTHP_CACHE may be set to a directory with other things.
-TREES = ("trees", "userland", "bench")
+TREES = ("trees", "mutants", "userland", "bench")
 ALL = TREES + ("sources", "apt", "ccache")
 
 

@@ -12,7 +12,7 @@ import traceback
 from types import FrameType
 from typing import Callable, List, Optional
 
-from . import __version__, bench, clean, coverage, doctor, run_command
+from . import __version__, bench, clean, coverage, doctor, mutants, run_command
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -29,6 +29,7 @@ commands:
   list [GLOB]    tests, --suites, --variants or --kernels
   selftest NAME  upstream's own selftest, unmodified, in that UML
   coverage       what of the code under test the suites execute (gcov)
+  mutants [DIR]  which faults in the kernel the suites notice
   doctor         what this host lacks, and how to get it
   bench          the budgets, measured against bare make and bare ./linux
   clean          remove trees and builds from the cache; --all for everything
@@ -116,6 +117,7 @@ def make_parser() -> argparse.ArgumentParser:
     for name in ("suites", "variants", "kernels"):
         what.add_argument("--" + name, dest="what", action="store_const", const=name)
     coverage.arguments(command("coverage", coverage.main, coverage.DESCRIPTION))
+    mutants.arguments(command("mutants", mutants.main, mutants.DESCRIPTION))
     command("doctor", doctor.main, "Check what the host must give.", kernel=False)
     cleaner = command("clean", clean.main, "Give disk space back.", kernel=False)
     cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")

@@ -8,7 +8,7 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, ContextManager, Dict, Iterator, List, Optional, Sequence
+from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
 
 from . import config, doctor, expected, report, report_json, report_junit, verdict
 from .boot import NEED_BYTES, Boot, Launcher
@@ -53,8 +53,12 @@ def list_tests(kernel: Kernel, launcher: Launcher, log: Path,
                     "run `umthp doctor`", log)
 
 
-def boots(kernel: Kernel, context: Context, args: argparse.Namespace) -> List[Boot]:
-    """One boot, or one for each suite or test."""
+def boots(kernel: Kernel, context: Context, args: argparse.Namespace,
+          watch: Optional[Callable[[str], object]] = None) -> List[Boot]:
+    """One boot, or one for each suite or test.
+
+    watch: gets each line of the log of a single boot, and may end it (boot.STOP).
+    """
     jobs = (args.jobs or len(os.sched_getaffinity(0))) if args.isolate else 1
     launcher = context.launcher(need=NEED_BYTES * jobs)
     logs = context.log_dir(kernel.prepared)
@@ -63,10 +67,11 @@ def boots(kernel: Kernel, context: Context, args: argparse.Namespace) -> List[Bo
         log = logs / (name + ".log")
         started = time.monotonic()
 
-        def on_line(line: str) -> None:
+        def on_line(line: str) -> object:
             if "# Subtest: " in line:
                 context.console.status("run", "%s (%ds)" % (
                     line.split("# Subtest: ")[1], time.monotonic() - started))
+            return watch(line) if watch else None
         return [launcher.boot(kernel.binary, launcher.arguments(_asked(args)),
                               log, on_line=on_line)]
     names = list_tests(kernel, launcher, logs / (name + "-list.log"), _asked(args))
@@ -170,13 +175,21 @@ def list_command(args: argparse.Namespace, context: Context) -> int:
     return EXIT_PASS
 
 
+def judged(kernel: Kernel, context: Context, args: argparse.Namespace,
+           entries: List[expected.Entry],
+           watch: Optional[Callable[[str], object]] = None,
+           ) -> "tuple[List[Boot], verdict.Verdict]":
+    """Boot what args ask for, and judge it: what a run of a kernel is, for every command."""
+    made = boots(kernel, context, args, watch)
+    asked = expected.Run(kernel.prepared.version, kernel.variant, args.glob, args.slow)
+    return made, verdict.judge(kernel.prepared.src, made, asked, entries)
+
+
 def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace,
                 entries: List[expected.Entry]) -> int:
     console = context.console
     start = time.monotonic()
-    made = boots(kernel, context, args)
-    asked = expected.Run(kernel.prepared.version, kernel.variant, args.glob, args.slow)
-    result = verdict.judge(kernel.prepared.src, made, asked, entries)
+    made, result = judged(kernel, context, args, entries)
     context.seconds["run"] = time.monotonic() - start
     result.seconds = context.seconds["run"]
     console.step("run", report.summary(result), context.seconds["run"])
@@ -188,7 +201,7 @@ def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace,
     report.show(result, console, _command(args), "(%s, %s, %.1fs)" % (
         kernel.prepared.version, kernel.variant, sum(context.seconds.values())))
     if args.write_expected:
-        _write_expected(result, asked, kernel, context, args)
+        _write_expected(result, kernel, context, args)
     _write_reports(args, context, result, None, result.exit_code)
     return bisect_code(result.exit_code) if args.bisect else result.exit_code
 
@@ -215,8 +228,8 @@ def _command(args: argparse.Namespace) -> List[str]:
     return words + (["--slow"] if args.slow else [])
 
 
-def _write_expected(result: verdict.Verdict, asked: expected.Run, kernel: Kernel,
-                    context: Context, args: argparse.Namespace) -> None:
+def _write_expected(result: verdict.Verdict, kernel: Kernel, context: Context,
+                    args: argparse.Namespace) -> None:
     if args.glob or not args.slow:
         raise HostError("--write-expected needs all tests", "use it with --slow and no GLOB")
     if result.reasons or result.errors or not result.cases:
@@ -226,7 +239,8 @@ def _write_expected(result: verdict.Verdict, asked: expected.Run, kernel: Kernel
     normal = set(list_tests(kernel, context.launcher(), logs / "list-normal.log", [NO_SLOW]))
     seen = [case.full for case in result.cases]
     slow = {name.split("[")[0] for name in seen} - normal
-    expected.write(context.layout.expected, seen, slow, asked)
+    expected.write(context.layout.expected, seen, slow, expected.Run(
+        kernel.prepared.version, kernel.variant, args.glob, args.slow))
     context.console.note("wrote %s" % context.layout.expected)
 
 

@@ -50,7 +50,7 @@ class Series:
         for count, line in enumerate(series.read_text(encoding="utf-8").splitlines(), 1):
             name, _, comment = line.partition("#")
             name = name.strip()
-            if not name or not _guard_holds(comment.strip(), number):
+            if not name or not guard_holds(comment.strip(), number):
                 continue
             path = um_config / "patches" / name
             try:
@@ -95,11 +95,11 @@ def apply_series(series: Series, git: Git, tree: str, console: Console,
             return entries
     with tempfile.TemporaryDirectory(dir=git.dir, prefix="series-") as work:
         index = Path(work, "index")
-        _fill(git, index, before)
+        fill_index(git, index, before)
         edited = _edited(git, base, files, before)
         for patch in series.patches:
             _apply(git, index, patch, edited, console)
-        after = _entries(git("ls-files", "-s", "-z", index=index))
+        after = index_entries(git("ls-files", "-s", "-z", index=index))
     entries = {path: after.get(path) for path in files if after.get(path) != before.get(path)}
     write_json(memo, {"key": key, "entries": entries})
     return entries
@@ -136,7 +136,8 @@ def _series_file(um_config: Path) -> Path:
     raise UsageError("%s has no series file" % um_config, "restore it from git")
 
 
-def _guard_holds(comment: str, version: Tuple[int, ...]) -> bool:
+def guard_holds(comment: str, version: Tuple[int, ...]) -> bool:
+    """Is a kernel of this version meant? `>=7.3` and the like; other words mean every kernel."""
     match = _GUARD.match(comment)
     if not match:
         return True
@@ -157,7 +158,7 @@ def _touched(content: bytes) -> Tuple[str, ...]:
                          for name in _TOUCHED.findall(content)}))
 
 
-def _entries(listing: bytes) -> Dict[str, Tuple[str, str]]:
+def index_entries(listing: bytes) -> Dict[str, Tuple[str, str]]:
     """Parse ls-files -s -z."""
     found = {}
     for record in listing.split(b"\0"):
@@ -168,7 +169,8 @@ def _entries(listing: bytes) -> Dict[str, Tuple[str, str]]:
     return found
 
 
-def _fill(git: Git, index: Path, entries: Dict[str, Tuple[str, str]]) -> None:
+def fill_index(git: Git, index: Path, entries: Dict[str, Tuple[str, str]]) -> None:
+    """A new index that holds these entries only."""
     index.unlink(missing_ok=True)
     git("update-index", "-z", "--index-info", index=index, data=index_lines(dict(entries)))
 

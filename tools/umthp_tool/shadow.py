@@ -71,7 +71,7 @@ def prepare(source: Source, home: Path, support: Support, layout: Layout,
         tree, note = _prepared_tree(git, found, version, support, layout, console)
         write_json(git.dir / "prepared.json",
                    {"key": key, "version": version, "tree": tree, "note": note})
-    moved = _move(git, src, tree, console)
+    moved = move(git, src, tree, console)
     return Prepared(home, src, tree, found.tree, version, found.described, note, git, moved)
 
 
@@ -118,8 +118,8 @@ def _prepared_tree(git: Git, found: SourceTree, version: str, support: Support, 
     return tree, note
 
 
-def _move(git: Git, src: Path, tree: str, console: Console) -> bool:
-    """True if there was anything to do; then every file has been compared with the index."""
+def move(git: Git, src: Path, tree: str, console: Console) -> bool:
+    """Make src the tree. True if there was anything to do: every file was compared then."""
     state_file = git.dir / "shadow.json"
     state = read_json(state_file)
     index = git.dir / "shadow.index"

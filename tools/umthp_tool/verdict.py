@@ -134,6 +134,8 @@ _TRUNCATED = ("missing expected subtest!", "missing subtest result line!",
 
 def how_it_ended(boot: Boot, lines: Sequence[str], found: ktap.Scan) -> List[str]:
     """Why this boot did not end as it should; empty if it did."""
+    if boot.stopped:
+        return ["stopped on purpose"]
     if boot.timed_out:
         return ["no end after %.0f s, killed" % boot.seconds]
     if boot.log_overflow:
