@@ -233,5 +233,6 @@ void thp_want_split(struct thp_state *want, unsigned int old_order,
 		    unsigned int new_order);
 void thp_want_row(struct thp_state *want, unsigned long nr);
 void thp_want_system(struct thp_state *want);
+void thp_want_forked(struct thp_state *want);
 
 #endif /* _THP_LEDGER_H */

@@ -201,3 +201,27 @@ void thp_want_system(struct thp_state *want)
 	want->pgmap_refs = 0;
 	want->dev_free = 0;
 }
+
+/**
+ * thp_want_forked() - turn the expectation for one mm into that for two, after fork
+ * @want: of a folio of an order above 0, mapped by PTEs or by a PMD, or under
+ *	migration; becomes that of the folio seen from either of the mms. What fork
+ *	takes from the entries, write and exclusive, is for the caller to say.
+ *
+ * Sources: folio_try_dup_anon_rmap_pmd(), folio_try_dup_anon_rmap_pte(). They add
+ * a map count and a reference for each that was there; copy_huge_non_present_pmd()
+ * and copy_nonpresent_pte() add neither for a migration entry.
+ */
+void thp_want_forked(struct thp_state *want)
+{
+	if (!want->mapcount)
+		return;
+	want->refcount += want->mapcount;
+	want->mapcount *= 2;
+	want->entire *= 2;
+	want->mm_id[1] = 2;
+	want->mm_id_mapcount[1] = want->mm_id_mapcount[0];
+	want->mm_shared = 1;
+	if (want->page_mapcount >= 0)
+		want->page_mapcount++;
+}
