@@ -3,7 +3,12 @@
  * __split_folio_to_order() strides over the pages of a folio. This halves it
  * until the halves have the order asked for, the way the buddy allocator would,
  * and so shares neither code nor method with it.
+ *
+ * For the non-uniform split __split_unmapped_folio() splits off one half after
+ * the other. Here each page says by its address alone which part it is in.
  */
+#include <linux/bitops.h>
+#include <linux/minmax.h>
 #include <linux/string.h>
 
 #include "thp_split_oracle.h"
@@ -32,4 +37,45 @@ void thp_split_oracle_uniform(struct thp_split_layout *layout, unsigned int old_
 {
 	memset(layout, 0, sizeof(*layout));
 	halve(layout, 0, old_order, new_order);
+}
+
+/*
+ * Two pages are in different halves of the smallest block that has them both, so
+ * the order of a half is the highest bit in which their addresses differ: that
+ * is the part of @page, unless it is in the part of @split_at.
+ */
+static unsigned int order_by_address(unsigned int page, unsigned int split_at,
+				     unsigned int new_order)
+{
+	unsigned int order = max_t(unsigned int, fls(page ^ split_at), 1) - 1;
+
+	if (page >> new_order == split_at >> new_order)
+		return new_order;
+	/* There are no anonymous folios of order 1. */
+	return order == 1 ? 0 : order;
+}
+
+/**
+ * thp_split_oracle_non_uniform() - the result of a non-uniform split
+ * @layout: where to write
+ * @old_order: order of the anonymous folio, up to HPAGE_PMD_ORDER
+ * @new_order: order of the part that has @split_at; 0, or 2..@old_order - 1
+ * @split_at: a page, counted from the first one of the folio
+ *
+ * Everything else is left as large as it can be (folio_split()).
+ */
+void thp_split_oracle_non_uniform(struct thp_split_layout *layout, unsigned int old_order,
+				  unsigned int new_order, unsigned int split_at)
+{
+	unsigned int page = 0;
+
+	memset(layout, 0, sizeof(*layout));
+	while (page < 1U << old_order) {
+		unsigned int order = order_by_address(page, split_at, new_order);
+
+		layout->parts[layout->nr_parts].offset = page;
+		layout->parts[layout->nr_parts].order = order;
+		layout->nr_parts++;
+		page += 1U << order;
+	}
 }

@@ -24,5 +24,7 @@ struct thp_split_layout {
 
 void thp_split_oracle_uniform(struct thp_split_layout *layout, unsigned int old_order,
 			      unsigned int new_order);
+void thp_split_oracle_non_uniform(struct thp_split_layout *layout, unsigned int old_order,
+				  unsigned int new_order, unsigned int split_at);
 
 #endif /* _THP_SPLIT_ORACLE_H */
