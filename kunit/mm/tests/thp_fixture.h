@@ -44,6 +44,7 @@
  * @where: address that @first belongs at
  * @nr_tracked: pages from @first on
  * @memcg: memcg_data that anonymous folios of the range have
+ * @charge_to: memcg that new folios are charged to; NULL: that of the mm
  * @flags: flags beyond those of the model that the folio has: PG_dirty for one
  *	that was written to before it was migrated
  * @write: whether the leaves are, or are to become, writable
@@ -53,6 +54,10 @@
  * @loose: large folios of system memory that are in no page table, besides that
  *	of @first: first pages. Those that migrate_vma_pages() has migrated to.
  * @nr_loose: number of them, up to THP_FIXTURE_MAX_LOOSE
+ * @system: first page of what thp_fixture_alloc_system() has made
+ * @nr_system: number of its pages; 0: nothing is held
+ * @swapped: first entry that thp_fixture_add_to_swap() has taken
+ * @nr_swapped: number of entries
  * @counts: scratch of thp_ledger_check_invariants()
  * @folios: scratch of thp_ledger_check_invariants()
  * @mapped: scratch of thp_ledger_check_invariants()
@@ -81,12 +86,17 @@ struct thp_fixture {
 	unsigned long where;
 	unsigned long nr_tracked;
 	s64 memcg;
+	struct mem_cgroup *charge_to;
 	unsigned long flags;
 	bool write;
 	bool exclusive;
 	unsigned long *held;
 	struct page *loose[THP_FIXTURE_MAX_LOOSE];
 	unsigned int nr_loose;
+	struct page *system;
+	unsigned long nr_system;
+	swp_entry_t swapped;
+	unsigned long nr_swapped;
 	u16 *counts;
 	struct folio **folios;
 	unsigned long *mapped;

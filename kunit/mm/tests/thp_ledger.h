@@ -96,6 +96,11 @@ enum thp_kind {
  * @rss: MM_ANONPAGES
  * @anon_mapped: NR_ANON_MAPPED of all nodes
  * @anon_thps: NR_ANON_THPS of all nodes
+ * @rss_shmem: MM_SHMEMPAGES
+ * @file_mapped: NR_FILE_MAPPED of all nodes
+ * @shmem: NR_SHMEM of all nodes
+ * @shmem_thps: NR_SHMEM_THPS of all nodes
+ * @shmem_pmds: NR_SHMEM_PMDMAPPED of all nodes
  * @nr_anon: MTHP_STAT_NR_ANON by order
  * @nr_part: MTHP_STAT_NR_ANON_PARTIALLY_MAPPED by order
  * @split: MTHP_STAT_SPLIT by order
@@ -123,6 +128,7 @@ struct thp_state {
 	s64 leaf_young, leaf_dirty, leaf_soft, leaf_uffd;
 
 	s64 pmd_leaves, deposits, rss, anon_mapped, anon_thps;
+	s64 rss_shmem, file_mapped, shmem, shmem_thps, shmem_pmds;
 	s64 nr_anon[THP_NR_ORDERS], nr_part[THP_NR_ORDERS];
 	s64 split[THP_NR_ORDERS], split_failed[THP_NR_ORDERS];
 	s64 split_deferred[THP_NR_ORDERS];

@@ -341,6 +341,7 @@ static void capture_mm(const struct thp_fixture *f, struct thp_state *s)
 	pte_t *ptep;
 
 	s->rss = percpu_counter_sum(&f->seen->rss_stat[MM_ANONPAGES]);
+	s->rss_shmem = percpu_counter_sum(&f->seen->rss_stat[MM_SHMEMPAGES]);
 	s->deposits = pmdp ? list_length(pmd_huge_pte(f->seen, pmdp)) : 0;
 	s->pmd_leaves = kind != THP_KIND_NONE;
 	if (kind != THP_KIND_TABLE)
@@ -371,6 +372,10 @@ void thp_ledger_capture_totals(const struct thp_fixture *f, struct thp_state *s)
 	capture_mm(f, s);
 	s->anon_mapped = node_stat(NR_ANON_MAPPED) - base->anon_mapped;
 	s->anon_thps = node_stat(NR_ANON_THPS) - base->anon_thps;
+	s->file_mapped = node_stat(NR_FILE_MAPPED) - base->file_mapped;
+	s->shmem = node_stat(NR_SHMEM) - base->shmem;
+	s->shmem_thps = node_stat(NR_SHMEM_THPS) - base->shmem_thps;
+	s->shmem_pmds = node_stat(NR_SHMEM_PMDMAPPED) - base->shmem_pmds;
 	for (i = 0; i < THP_NR_ORDERS; i++) {
 		s->nr_anon[i] = mthp_stat(i, MTHP_STAT_NR_ANON) - base->nr_anon[i];
 		s->nr_part[i] = mthp_stat(i, MTHP_STAT_NR_ANON_PARTIALLY_MAPPED) -

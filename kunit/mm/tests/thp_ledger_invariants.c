@@ -12,7 +12,8 @@
  *  I6  references of the dev_pagemap are the pages of live folios
  *  I7  RSS is what page tables hold, migration and device entries included
  *  I8  MTHP_STAT_NR_ANON is the number of anonymous folios of that order
- *  I9  NR_ANON_MAPPED and NR_ANON_THPS are what is mapped, as pages and PMDs
+ *  I9  NR_ANON_MAPPED, NR_ANON_THPS and their like for shmem are what is mapped,
+ *      as pages and PMDs
  *  I11 the pool of the device is in order, and each live folio is of its order
  *  I12 a page table is deposited for each huge leaf; all tables are accounted
  *  I13 a folio of the device is on no list of reclaim
@@ -38,7 +39,7 @@ struct census {
 	unsigned int failures;
 	unsigned int nr_folios;
 	unsigned int nr_mapped;
-	s64 mapped, thps;
+	s64 mapped, thps, file_mapped, shmem_pmds;
 	s64 nr_anon[THP_NR_ORDERS];
 	u16 *ptes;
 	u16 *pmds;
@@ -48,7 +49,7 @@ struct census {
 struct mm_census {
 	struct census *c;
 	struct mm_struct *mm;
-	s64 rss, huge_leaves, tables, deposits;
+	s64 rss, rss_shmem, huge_leaves, tables, deposits;
 };
 
 /* One complaint, with numbers; the rest of a broken step is not worth reading */
@@ -157,6 +158,16 @@ static void count_leaf(struct mm_census *m, enum thp_kind kind, struct page *pag
 	unsigned long nr = pmd ? HPAGE_PMD_NR : 1;
 	struct census *c = m->c;
 
+	/*
+	 * Shmem, which no two mms share: there are no other files. Its PMDs need
+	 * no table to be split into.
+	 */
+	if (kind == THP_KIND_PRESENT && !folio_test_anon(page_folio(page))) {
+		m->rss_shmem += nr;
+		c->file_mapped += nr;
+		c->shmem_pmds += pmd ? nr : 0;
+		return;
+	}
 	m->rss += nr;
 	m->huge_leaves += pmd;
 	note_folio(c, page);
@@ -269,6 +280,8 @@ static void check_mm_counts(struct census *c, struct mm_struct *mm)
 	walk_mm(&m);
 	check(c, "I7", "MM_ANONPAGES", percpu_counter_sum(&mm->rss_stat[MM_ANONPAGES]),
 	      m.rss, none);
+	check(c, "I7", "MM_SHMEMPAGES", percpu_counter_sum(&mm->rss_stat[MM_SHMEMPAGES]),
+	      m.rss_shmem, none);
 	check(c, "I12", "deposited page tables", m.deposits, m.huge_leaves, none);
 	check(c, "I12", "bytes of page tables", mm_pgtables_bytes(mm),
 	      (m.tables + m.deposits) * PAGE_SIZE, none);
@@ -371,6 +384,8 @@ static void check_totals(struct census *c)
 				 c->nr_anon[order], none);
 	check(c, "I9", "NR_ANON_MAPPED", s->anon_mapped, c->mapped, none);
 	check(c, "I9", "NR_ANON_THPS", s->anon_thps, c->thps, none);
+	check(c, "I9", "NR_FILE_MAPPED", s->file_mapped, c->file_mapped, none);
+	check(c, "I9", "NR_SHMEM_PMDMAPPED", s->shmem_pmds, c->shmem_pmds, none);
 }
 
 /**
@@ -387,6 +402,7 @@ void thp_ledger_check_invariants(struct thp_fixture *f, const char *step)
 {
 	unsigned long nr = thp_fixture_nr_pages(f);
 	struct census c = { .f = f, .step = step };
+	unsigned long page;
 	unsigned int i;
 
 	memset(f->counts, 0, 2 * nr * sizeof(*f->counts));
@@ -399,6 +415,8 @@ void thp_ledger_check_invariants(struct thp_fixture *f, const char *step)
 	note_folio(&c, f->first);
 	for (i = 0; i < f->nr_loose; i++)
 		note_folio(&c, f->loose[i]);
+	for (page = 0; page < f->nr_system; page++)
+		note_folio(&c, f->system + page);
 	count_folios(&c);
 	count_mappings(&c);
 	check_device(&c, f->zdev, 0);
@@ -425,6 +443,11 @@ void thp_ledger_check_exit(struct thp_fixture *f)
 	KUNIT_EXPECT_EQ_MSG(test, s->rss, 0, "exit: MM_ANONPAGES");
 	KUNIT_EXPECT_EQ_MSG(test, s->anon_mapped, 0, "exit: NR_ANON_MAPPED");
 	KUNIT_EXPECT_EQ_MSG(test, s->anon_thps, 0, "exit: NR_ANON_THPS");
+	KUNIT_EXPECT_EQ_MSG(test, s->rss_shmem, 0, "exit: MM_SHMEMPAGES");
+	KUNIT_EXPECT_EQ_MSG(test, s->file_mapped, 0, "exit: NR_FILE_MAPPED");
+	KUNIT_EXPECT_EQ_MSG(test, s->shmem, 0, "exit: NR_SHMEM");
+	KUNIT_EXPECT_EQ_MSG(test, s->shmem_thps, 0, "exit: NR_SHMEM_THPS");
+	KUNIT_EXPECT_EQ_MSG(test, s->shmem_pmds, 0, "exit: NR_SHMEM_PMDMAPPED");
 	KUNIT_EXPECT_EQ_MSG(test, s->deposits, 0, "exit: deposited page tables");
 	for (order = 1; order < THP_NR_ORDERS; order++) {
 		KUNIT_EXPECT_EQ_MSG(test, s->nr_anon[order], 0,

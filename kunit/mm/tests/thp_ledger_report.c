@@ -77,6 +77,11 @@ const struct thp_field thp_fields[] = {
 	FIELD(rss, TOTALS, DEC),
 	FIELD(anon_mapped, TOTALS, DEC),
 	FIELD(anon_thps, TOTALS, DEC),
+	FIELD(rss_shmem, TOTALS, DEC),
+	FIELD(file_mapped, TOTALS, DEC),
+	FIELD(shmem, TOTALS, DEC),
+	FIELD(shmem_thps, TOTALS, DEC),
+	FIELD(shmem_pmds, TOTALS, DEC),
 	FIELD(nr_anon[0], TOTALS, DEC), FIELD(nr_anon[1], TOTALS, DEC),
 	FIELD(nr_anon[2], TOTALS, DEC), FIELD(nr_anon[3], TOTALS, DEC),
 	FIELD(nr_anon[4], TOTALS, DEC), FIELD(nr_anon[5], TOTALS, DEC),
@@ -395,6 +400,8 @@ static void advance_want(struct thp_state *want, unsigned int i)
 	want->index += nr;
 	if (want->zdd)
 		want->zdd += nr << PAGE_SHIFT;
+	if (want->flags & BIT(PG_swapcache))
+		want->private += nr;
 }
 
 /**
@@ -402,8 +409,8 @@ static void advance_want(struct thp_state *want, unsigned int i)
  * @f: fixture
  * @first: first page of the first folio
  * @nr_folios: number of folios, each of the order of @want
- * @want: what must be found of the first; the others differ in index and
- *	zone_device_data, which advance
+ * @want: what must be found of the first; the others differ in index,
+ *	zone_device_data and swap entry, which advance
  * @step: name of the step, for the report
  *
  * As thp_ledger_expect(). If some are wrong, the table is that of the first

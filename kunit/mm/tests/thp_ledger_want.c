@@ -179,7 +179,10 @@ void thp_want_row(struct thp_state *want, unsigned long nr)
 	want->nr_anon[want->order] *= nr;
 	want->pmd_leaves *= nr;
 	want->rss *= nr;
+	want->rss_shmem *= nr;
+	want->shmem *= nr;
 	want->anon_mapped *= nr;
+	want->file_mapped *= nr;
 	want->pgmap_refs *= nr;
 	want->dev_free *= nr;
 }
