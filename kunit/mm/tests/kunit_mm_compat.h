@@ -7,6 +7,7 @@
 #ifndef _KUNIT_MM_COMPAT_H
 #define _KUNIT_MM_COMPAT_H
 
+#include <linux/fs_struct.h>
 #include <linux/leafops.h>
 #include <linux/pgtable.h>
 #include <linux/swapops.h>
@@ -31,5 +32,10 @@ static inline pmd_t softleaf_to_pmd(softleaf_t entry)
 #define pmd_swp_mkuffd(pmd)	pmd_swp_mkuffd_wp(pmd)
 
 #endif /* CONFIG_ARCH_ENABLE_THP_MIGRATION */
+
+/* Until 7.2, kernel threads have the root directory of init. */
+#ifndef scoped_with_init_fs
+#define scoped_with_init_fs()
+#endif
 
 #endif /* _KUNIT_MM_COMPAT_H */

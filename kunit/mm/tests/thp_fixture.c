@@ -6,6 +6,7 @@
 #include <linux/mm.h>
 #include <linux/swap.h>
 #include <linux/bug.h>
+#include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/panic.h>
@@ -17,7 +18,7 @@
 
 #include "../internal.h"
 #include "kunit_mm_compat.h"
-#include "thp_fixture.h"
+#include "thp_fixture_system.h"
 
 KUNIT_DEFINE_ACTION_WRAPPER(thp_mmput, mmput, struct mm_struct *);
 
@@ -117,12 +118,15 @@ void thp_fixture_exit(struct kunit *test)
 	if (!f)
 		return;
 	let_go_of_rest(f);
+	thp_fixture_put_system(f);
 	while (f->nr_children)
 		thp_fixture_end_child(f, f->children[0]);
 	/* Whatever mremap() has moved where */
 	kthread_use_mm(f->mm);
 	KUNIT_EXPECT_EQ(test, 0, vm_munmap(0, TASK_SIZE));
 	kthread_unuse_mm(f->mm);
+	/* In a kernel thread, the last reference on a mapped file goes later. */
+	flush_delayed_fput();
 	lru_add_drain();
 	thp_ledger_check_exit(f);
 }

@@ -146,7 +146,12 @@ struct folio *thp_fixture_alloc_from(struct thp_fixture *f, struct fake_zdev *zd
 
 static void charge(struct thp_fixture *f, struct folio *folio)
 {
-	KUNIT_ASSERT_EQ(f->test, 0, mem_cgroup_charge(folio, f->mm, GFP_KERNEL));
+	/* The active memcg decides if there is no mm to ask. */
+	struct mem_cgroup *old = set_active_memcg(f->charge_to);
+	int ret = mem_cgroup_charge(folio, f->charge_to ? NULL : f->mm, GFP_KERNEL);
+
+	set_active_memcg(old);
+	KUNIT_ASSERT_EQ(f->test, ret, 0);
 	__folio_mark_uptodate(folio);
 #ifdef CONFIG_MEMCG
 	f->memcg = folio->memcg_data;

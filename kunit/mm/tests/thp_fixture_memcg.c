@@ -1,0 +1,243 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Memory cgroups for folios of a test to be charged to, made and removed as user
+ * space would do it, but for the mount point.
+ */
+#include <linux/cgroup.h>
+#include <linux/cred.h>
+#include <linux/err.h>
+#include <linux/fcntl.h>
+#include <linux/fdtable.h>
+#include <linux/file.h>
+#include <linux/fs.h>
+#include <linux/memcontrol.h>
+#include <linux/mount.h>
+#include <linux/page_counter.h>
+#include <linux/percpu-refcount.h>
+#include <linux/syscalls.h>
+
+#include "thp_fixture_memcg.h"
+#include "thp_fixture_syscall.h"
+
+#if defined(CONFIG_MEMCG) && !defined(CONFIG_ARCH_HAS_SYSCALL_WRAPPER)
+
+/* cgroup2, mounted nowhere, as long as thp_memcg_enable() is in force */
+static struct vfsmount *cgroup_mnt;
+
+/* One for all tests; and one in which no list_lru is ever allocated */
+static const char * const cgroup_names[] = {
+	[THP_MEMCG_USUAL]	= "device_private_thp",
+	[THP_MEMCG_NO_LIST]	= "device_private_thp_no_list",
+};
+
+/* echo $what > cgroup.subtree_control, in the root */
+static int control_subtree(const char *what)
+{
+	struct file *file = file_open_root_mnt(cgroup_mnt, "cgroup.subtree_control",
+					       O_WRONLY, 0);
+	loff_t pos = 0;
+	ssize_t ret;
+
+	if (IS_ERR(file))
+		return PTR_ERR(file);
+	ret = kernel_write(file, what, strlen(what), &pos);
+	fput(file);
+	flush_delayed_fput();
+	return ret < 0 ? ret : 0;
+}
+
+/* A descriptor of the root of cgroup2 */
+static int open_root(void)
+{
+	const struct path path = { .mnt = cgroup_mnt, .dentry = cgroup_mnt->mnt_root };
+	int fd = get_unused_fd_flags(O_CLOEXEC);
+	struct file *file;
+
+	if (fd < 0)
+		return fd;
+	file = dentry_open(&path, O_RDONLY | O_DIRECTORY, current_cred());
+	if (IS_ERR(file)) {
+		put_unused_fd(fd);
+		return PTR_ERR(file);
+	}
+	fd_install(fd, file);
+	return fd;
+}
+
+static int make_cgroup(const char __user *name)
+{
+	int fd = open_root(), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = sys_mkdirat(fd, name, 0755);
+	close_fd(fd);
+	return ret;
+}
+
+static int remove_cgroup(const char __user *name)
+{
+	int fd = open_root(), ret;
+
+	if (fd < 0)
+		return fd;
+	ret = sys_unlinkat(fd, name, AT_REMOVEDIR);
+	close_fd(fd);
+	return ret;
+}
+
+static struct vfsmount *mount_cgroup2(void)
+{
+	struct file_system_type *type = get_fs_type("cgroup2");
+	struct vfsmount *mnt;
+
+	if (!type)
+		return ERR_PTR(-ENODEV);
+	mnt = vfs_kern_mount(type, 0, "cgroup2", NULL);
+	put_filesystem(type);
+	return mnt;
+}
+
+/**
+ * thp_memcg_enable() - make memory cgroups below the root
+ *
+ * For the suite_init of a suite whose tests call thp_fixture_own_memcg().
+ *
+ * Context: process context; nobody else controls cgroups
+ * Return: 0, or a negative error, after which thp_memcg_disable() is not needed.
+ */
+int thp_memcg_enable(void)
+{
+	unsigned int i;
+	int ret;
+
+	if (mem_cgroup_disabled())
+		return 0;
+	cgroup_mnt = mount_cgroup2();
+	if (IS_ERR(cgroup_mnt))
+		return PTR_ERR(cgroup_mnt);
+	ret = control_subtree("+memory");
+	for (i = 0; i < ARRAY_SIZE(cgroup_names) && !ret; i++)
+		ret = thp_call_with_string(cgroup_names[i], make_cgroup);
+	if (ret)
+		kern_unmount(cgroup_mnt);
+	return ret;
+}
+
+/**
+ * thp_memcg_disable() - undo thp_memcg_enable()
+ *
+ * Context: process context
+ */
+void thp_memcg_disable(void)
+{
+	unsigned int i;
+
+	if (mem_cgroup_disabled())
+		return;
+	for (i = 0; i < ARRAY_SIZE(cgroup_names); i++)
+		WARN_ON(thp_call_with_string(cgroup_names[i], remove_cgroup));
+	flush_delayed_fput();
+	WARN_ON(control_subtree("-memory"));
+	kern_unmount(cgroup_mnt);
+}
+
+static void put_memcg(void *context)
+{
+	mem_cgroup_put(context);
+}
+
+/**
+ * thp_fixture_own_memcg() - charge folios to a memory cgroup other than the root
+ * @f: fixture; no folio has been charged yet
+ * @which: which one
+ *
+ * Skips the test if there are no memory cgroups. Folios that
+ * thp_fixture_make_anon() and thp_fixture_insert() charge are charged there from
+ * now on.
+ *
+ * Context: the thread of the test; thp_memcg_enable() was called.
+ */
+void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which)
+{
+	struct cgroup_subsys_state *css;
+	struct cgroup *cgroup;
+	char path[64];
+
+	if (mem_cgroup_disabled())
+		kunit_skip(f->test, "memory cgroups are disabled");
+	snprintf(path, sizeof(path), "/%s", cgroup_names[which]);
+	cgroup = cgroup_get_from_path(path);
+	KUNIT_ASSERT_FALSE(f->test, IS_ERR(cgroup));
+	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
+	cgroup_put(cgroup);
+	f->charge_to = mem_cgroup_from_css(css);
+	KUNIT_ASSERT_EQ(f->test, 0,
+			kunit_add_action_or_reset(f->test, put_memcg, f->charge_to));
+	KUNIT_ASSERT_FALSE(f->test, mem_cgroup_is_root(f->charge_to));
+}
+
+/**
+ * thp_memcg_usage() - pages that are charged to the cgroup of the test
+ * @f: fixture, after thp_fixture_own_memcg()
+ *
+ * Charging takes more than is asked for, and keeps it for the next time
+ * (try_charge_memcg(), refill_stock()). Uncharging gives back what is uncharged.
+ *
+ * Return: memory.current, in pages.
+ */
+s64 thp_memcg_usage(const struct thp_fixture *f)
+{
+	return page_counter_read(&f->charge_to->memory);
+}
+
+/**
+ * thp_memcg_charge_refs() - references on what a folio is charged to
+ * @folio: charged folio
+ *
+ * Each charged folio has one (folio_split_memcg_refs()). As long as nobody kills
+ * the reference count, only differences mean anything.
+ *
+ * Context: nobody else charges or uncharges
+ * Return: sum over all CPUs, without the initial reference.
+ */
+s64 thp_memcg_charge_refs(struct folio *folio)
+{
+	struct percpu_ref *ref = &folio_objcg(folio)->refcnt;
+	unsigned long __percpu *count;
+	unsigned long refs = 0;
+	int cpu;
+
+	if (__ref_is_percpu(ref, &count))
+		for_each_possible_cpu(cpu)
+			refs += READ_ONCE(*per_cpu_ptr(count, cpu));
+	return refs;
+}
+
+#else
+
+int thp_memcg_enable(void)
+{
+	return 0;
+}
+
+void thp_memcg_disable(void)
+{
+}
+
+void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which)
+{
+	kunit_skip(f->test, "no memory cgroups, or no way to call mkdirat()");
+}
+
+s64 thp_memcg_usage(const struct thp_fixture *f)
+{
+	return 0;
+}
+
+s64 thp_memcg_charge_refs(struct folio *folio)
+{
+	return 0;
+}
+
+#endif

@@ -1,0 +1,26 @@
+/* SPDX-License-Identifier: GPL-2.0-only */
+/*
+ * Memory cgroups that count pages: the root does not.
+ */
+#ifndef _THP_FIXTURE_MEMCG_H
+#define _THP_FIXTURE_MEMCG_H
+
+#include "thp_fixture.h"
+
+/**
+ * enum thp_memcg - a memory cgroup below the root
+ * @THP_MEMCG_USUAL: one for all purposes
+ * @THP_MEMCG_NO_LIST: one in which nobody calls folio_memcg_alloc_deferred()
+ */
+enum thp_memcg {
+	THP_MEMCG_USUAL,
+	THP_MEMCG_NO_LIST,
+};
+
+int thp_memcg_enable(void);
+void thp_memcg_disable(void);
+void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which);
+s64 thp_memcg_usage(const struct thp_fixture *f);
+s64 thp_memcg_charge_refs(struct folio *folio);
+
+#endif /* _THP_FIXTURE_MEMCG_H */
