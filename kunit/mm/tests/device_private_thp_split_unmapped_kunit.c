@@ -7,8 +7,7 @@
 #include <linux/mm.h>
 #include <linux/rmap.h>
 
-#include "thp_fixture.h"
-#include "thp_split_oracle.h"
+#include "thp_split_unmapped.h"
 
 /**
  * struct split_param - one split
@@ -58,68 +57,6 @@ static int split_pmd_params_init(struct kunit *test)
 	return 0;
 }
 
-/*
- * One call of ->folio_split() from __folio_freeze_and_split_unmapped(): both
- * folios are frozen and locked, both have their new order, and the new folio
- * has no pgmap yet. @part 0 stands for the last call, which has no new folio.
- */
-static void expect_split_call(struct kunit *test, const struct thp_fixture *f,
-			      const struct fake_zdev_event *event,
-			      const struct thp_split_layout *layout, unsigned int part)
-{
-	unsigned long base = fake_zdev_index(f->zdev, f->first);
-
-	KUNIT_EXPECT_EQ_MSG(test, event->type, part ? FAKE_ZDEV_SPLIT : FAKE_ZDEV_SPLIT_DONE,
-			    "call for part %u", part);
-	KUNIT_EXPECT_EQ_MSG(test, event->idx, base, "call for part %u", part);
-	KUNIT_EXPECT_EQ_MSG(test, event->order, layout->parts[0].order, "part %u", part);
-	KUNIT_EXPECT_EQ_MSG(test, event->refcount, 0, "part %u: head not frozen", part);
-	KUNIT_EXPECT_TRUE_MSG(test, event->locked, "part %u: head not locked", part);
-	KUNIT_EXPECT_TRUE_MSG(test, event->irqs_disabled, "part %u", part);
-	if (!part) {
-		KUNIT_EXPECT_EQ(test, event->tail_idx, FAKE_ZDEV_NO_PAGE);
-		return;
-	}
-	KUNIT_EXPECT_EQ_MSG(test, event->tail_idx, base + layout->parts[part].offset,
-			    "part %u out of order", part);
-	KUNIT_EXPECT_EQ_MSG(test, event->tail_order, layout->parts[part].order,
-			    "part %u", part);
-	KUNIT_EXPECT_EQ_MSG(test, event->tail_refcount, 0, "part %u not frozen", part);
-	KUNIT_EXPECT_TRUE_MSG(test, event->tail_locked, "part %u not locked", part);
-	KUNIT_EXPECT_PTR_EQ_MSG(test, event->tail_pgmap, NULL, "part %u", part);
-}
-
-/*
- * The callbacks of one split: one for each new folio, by ascending pfn, then
- * one without. Nothing else happens to the device.
- */
-static void expect_split_calls(struct kunit *test, struct thp_fixture *f,
-			       const struct thp_split_layout *layout)
-{
-	unsigned int i;
-
-	KUNIT_EXPECT_EQ(test, fake_zdev_nr_lost_events(f->zdev), 0);
-	KUNIT_EXPECT_EQ(test, fake_zdev_nr_events(f->zdev), layout->nr_parts);
-	for (i = 0; i < min_t(unsigned long, layout->nr_parts, fake_zdev_nr_events(f->zdev)); i++)
-		expect_split_call(test, f, fake_zdev_event(f->zdev, i), layout,
-				  (i + 1) % layout->nr_parts);
-}
-
-/* The folios that struct page says there are, against the oracle's */
-static void expect_layout(struct kunit *test, struct thp_fixture *f,
-			  const struct thp_split_layout *layout)
-{
-	unsigned int i;
-
-	for (i = 0; i < layout->nr_parts; i++) {
-		struct page *page = f->first + layout->parts[i].offset;
-
-		KUNIT_EXPECT_FALSE_MSG(test, PageTail(page), "part %u", i);
-		KUNIT_EXPECT_EQ_MSG(test, folio_order(page_folio(page)),
-				    layout->parts[i].order, "part %u", i);
-	}
-}
-
 /**
  * split_and_check() - split the tracked folio, check all that comes of it
  * @test: the test
@@ -148,8 +85,8 @@ static void split_and_check(struct kunit *test, struct thp_state *want)
 
 	thp_want_split(want, p->old_order, p->new_order);
 	thp_ledger_expect_each(f, f->first, layout->nr_parts, want, "folio_split_unmapped");
-	expect_layout(test, f, layout);
-	expect_split_calls(test, f, layout);
+	thp_split_expect_layout(f, layout);
+	thp_split_expect_calls(f, layout);
 }
 
 /* Unlock and free all parts: each is freed once, as a folio of its own. */
