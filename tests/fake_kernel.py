@@ -107,6 +107,7 @@ class FakeKernelCase(unittest.TestCase):
             f'trap_good.{name}\n' for name in (
                 'plain', 'skipped', 'split_order[order2]', 'split_order[order3]',
                 'split_order[order9]')))
+        self.put('project/tests/known_bugs', '')
         self.add_patch('0001-um-more.patch', 'arch/um/kernel/mem.c', 'int um_mem;\n',
                        'int um_mem;\nint um_more;\n')
 
@@ -141,10 +142,14 @@ class FakeKernelCase(unittest.TestCase):
         with open(self.kernel / name, 'a', encoding='utf-8') as file:
             file.write(text)
 
-    def set_boot(self, log, status=0, where=None):
-        """Edit the tree so that its kernel prints this recorded log."""
+    def set_boot(self, log, status=0, where=None, own=''):
+        """Edit the tree so that its kernel prints this recorded log.
+
+        own: words `ID=LOG:STATUS`, what it does in the boot of a known bug instead. A log is one
+        of tests/data, or a path without its .log; the status may be `hang`.
+        """
         self.put((where or self.kernel) / 'linux.sh',
-                 filled('linux.sh', log=log, status=status, data=DATA))
+                 filled('linux.sh', log=log, status=status, data=DATA, own=own))
 
     def add_patch(self, name, path, before, after):
         """Append a patch of one file to the series; texts are whole files, None for absent."""

@@ -54,6 +54,8 @@ ROWS = (
         (('list', 'trap_list.list_bad'),)),
     Row('warning_at_boot', 'fail', 1, (4, 0, 1), (('WARNING', 'boot'),)),
     Row('warning_after_last_test', 'fail', 1, (4, 0, 1), (('WARNING', 'after the last test'),)),
+    Row('vm_warn_in_passing_test', 'fail', 1, (3, 0, 0), (
+        ('WARNING', 'trap_vm.vm_warn'), ('WARNING', 'trap_vm.two'), ('WARNING', 'trap_vm.two'))),
     # Several suites, one of them fails.
     Row('several_suites', 'fail', 1, (9, 2, 1)),
     # A result got lost: KUnit or the console dropped a line.
@@ -109,6 +111,26 @@ ROWS = (
     Row('bug_in_the_middle', 'crash', 8, (1, 1, 0), (('BUG', 'trap_bug'),), reasons=(
         'Kernel panic - not syncing: BUG!', 'killed by signal 6', 'log ends without'),
         running='trap_bug', status=ABORT),
+    Row('vm_bug_in_the_middle', 'crash', 8, (1, 1, 0), (('BUG', 'trap_vmbug'),), reasons=(
+        'Kernel panic - not syncing: BUG!', 'killed by signal 6', 'log ends without'),
+        running='trap_vmbug', status=ABORT),
+    # Known bugs, as if they were none: test_known_bugs.py judges them as such.
+    Row('known_bugs', 'pass', 0, (6, 0, 9)),
+    Row('known_bug_fixed', 'pass', 0, (1, 0, 0)),
+    Row('known_bug_failure', 'fail', 1, (0, 1, 0)),
+    Row('known_bug_warning', 'fail', 1, (1, 0, 0), (('WARNING', 'trap_known.warns'),)),
+    Row('known_bug_crash', 'crash', 8, (0, 1, 0), (('BUG', 'trap_known'),), reasons=(
+        'Kernel panic - not syncing: BUG!', 'killed by signal 6', 'log ends without'),
+        running='trap_known', status=ABORT),
+    Row('known_bug_crash_of_a_parameter', 'crash', 8, (1, 1, 0),
+        (('BUG', 'trap_known.crashes_per_order'),), reasons=(
+        'Kernel panic - not syncing: BUG!', 'killed by signal 6', 'log ends without'),
+        running='trap_known.crashes_per_order', status=ABORT),
+    Row('known_bug_oops', 'crash', 8, (0, 1, 0), (('panic', 'trap_known'),), reasons=(
+        'Kernel panic - not syncing: Segfault', 'killed by signal 6', 'log ends without'),
+        running='trap_known', status=ABORT),
+    Row('known_bug_hang', 'timeout', 8, (0, 1, 0), reasons=('no end after 1 s, killed',),
+        running='trap_known', status=None, timed_out=True),
     Row('truncated_line', 'crash', 8, (4, 1, 0), reasons=(
         'killed by signal 9', 'log ends without'), running='trap_good.split_order', status=-9),
     Row('lost_end', 'crash', 8, (4, 0, 1), reasons=('log ends without `reboot: System halted`',)),

@@ -25,7 +25,7 @@ from .cache import make_dir
 from .context import ROOT, Context
 from .errors import EXIT_FAIL, EXIT_PASS, BuildError, HostError
 from .process import run, run_logged
-from .run_command import filters
+from .run_boots import filters
 
 NULL_BUDGET = 3.0           # seconds, nothing changed -> verdict
 BOOT_BUDGET = 3.0           # seconds, all core suites in one boot

@@ -12,7 +12,8 @@ import traceback
 from types import FrameType
 from typing import Callable, List, Optional
 
-from . import __version__, bench, clean, coverage, doctor, mutants, run_command
+from . import (__version__, bench, clean, coverage, doctor, list_command, mutants,
+               run_command)
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -26,7 +27,7 @@ commands:
   run [GLOB]     build if needed, boot, run the suites, one verdict
   build          prepare the tree and build the kernel only
   exec [GLOB]    run the kernel that was built last
-  list [GLOB]    tests, --suites, --variants or --kernels
+  list [GLOB]    tests, --suites, --variants, --kernels, or --known-bugs
   selftest NAME  upstream's own selftest, unmodified, in that UML
   coverage       what of the code under test the suites execute (gcov)
   mutants [DIR]  which faults in the kernel the suites notice
@@ -110,12 +111,14 @@ def make_parser() -> argparse.ArgumentParser:
     run_arguments(command("run", run_command.run, "Build if needed, run the suites, judge."))
     run_arguments(command("exec", run_command.execute, "Run the kernel that was built last."))
     command("build", run_command.build, "Prepare the tree and build the kernel.")
-    lists = command("list", run_command.list_command, "List tests.")
+    lists = command("list", list_command.main, "List tests, or a table of this project.")
     lists.add_argument("glob", nargs="?", metavar="GLOB")
     lists.add_argument("--slow", action="store_true", help="slow tests too")
     what = lists.add_mutually_exclusive_group()
-    for name in ("suites", "variants", "kernels"):
-        what.add_argument("--" + name, dest="what", action="store_const", const=name)
+    for name, text in (("suites", "the suites"), ("variants", "for --variant"),
+                       ("kernels", "packages that are supported"),
+                       ("known-bugs", "bugs of the kernel that a case shows")):
+        what.add_argument("--" + name, dest="what", action="store_const", const=name, help=text)
     coverage.arguments(command("coverage", coverage.main, coverage.DESCRIPTION))
     mutants.arguments(command("mutants", mutants.main, mutants.DESCRIPTION))
     command("doctor", doctor.main, "Check what the host must give.", kernel=False)

@@ -23,7 +23,7 @@ from .context import ROOT, Context
 from .coverage_table import Function, document, table
 from .errors import EXIT_FAIL, EXIT_PASS, HostError, ToolchainError, UsageError
 from .process import run
-from .run_command import filters, list_tests, show_commands
+from .run_boots import filters, list_tests, show_commands
 
 DESCRIPTION = (
     "Run the suites in a kernel with gcov, and say what of the split path, mm/migrate_device.c and "
@@ -86,7 +86,7 @@ def main(args: argparse.Namespace, context: Context) -> int:
     rows = unreached.load(TABLE)
     with context.kernel() as kernel:
         if args.dry_run:
-            show_commands(kernel, context, args)
+            show_commands(kernel, context, args, ())
             return EXIT_PASS
         if args.per_suite:
             return _suites(kernel, context, args)

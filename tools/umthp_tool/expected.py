@@ -43,17 +43,20 @@ class Entry:
 
     def applies(self, run: Run) -> bool:
         return matches_glob(self.name, run.glob) and all(
-            _holds(condition, run) for condition in self.conditions)
+            holds(condition, run) for condition in self.conditions)
 
 
 def is_condition(word: str) -> bool:
     return word == "slow" or bool(_KERNEL.match(word) or _VARIANT.match(word))
 
 
-def _holds(condition: str, run: Run) -> bool:
+def holds(condition: str, run: Run) -> bool:
     if condition == "slow":
         return run.slow
     if match := _KERNEL.match(condition):
+        if not run.version:
+            # Not read yet (--dry-run): it may be any.
+            return True
         bound = parse_version(match.group(2))
         version = parse_version(run.version)[:len(bound)]
         return {">=": version >= bound, "<=": version <= bound, "==": version == bound,

@@ -73,6 +73,11 @@ class Scan:
     plans: Set[Tuple[str, ...]] = field(default_factory=set)    # subtests with a plan; (): the run
 
 
+def without_time(line: str) -> str:
+    """The line without what printk.time=1 puts in front of it."""
+    return _TIME.sub("", line, count=1)
+
+
 def is_result(line: str) -> bool:
     return _RESULT.match(line) is not None
 
@@ -96,7 +101,7 @@ def scan(lines: Sequence[str]) -> Scan:
     for number, raw in enumerate(lines):
         line = raw
         if prefixed or result.started is None:
-            stripped = _TIME.sub("", raw, count=1)
+            stripped = without_time(raw)
             if result.started is None and _VERSION.match(stripped) and stripped != raw:
                 prefixed = True
             line = stripped if prefixed or result.started is None else raw

@@ -15,7 +15,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from . import config, expected, ktap, report, report_json, splats, verdict
+from . import config, ktap, report, report_json, splats, verdict
 from .boot import STOP, Boot
 from .build import Kernel
 from .cache import read_json, write_json
@@ -24,7 +24,7 @@ from .context import ROOT, Context
 from .errors import (EXIT_FAIL, EXIT_PASS, BuildError, ConfigError, ToolchainError, UmthpError,
                      UsageError)
 from .mutant import DoesNotApply, Mutant, changes, load, tree_with
-from .run_command import judged
+from .run_command import judged, tables
 from .series import Entries
 from .shadow import Prepared, move
 
@@ -114,7 +114,7 @@ class _Session:
         self.state_file = prepared.home / "results.json"
         self.state: Dict[str, Any] = {} if args.fresh else read_json(self.state_file)
         self.conditions = _conditions(context, prepared, args.variant)
-        self.entries = expected.required(context.layout.expected)
+        self.tables = tables(context)
         self.count = (0, 0)
 
     def run(self) -> int:
@@ -164,7 +164,7 @@ class _Session:
         """The kernel without a fault must pass, else nothing that follows means anything."""
         self.console.status("mutants", "the control")
         kernel = self._build(self.control)
-        made, result = judged(kernel, self.context, self.args, self.entries)
+        made, result = judged(kernel, self.context, self.args, self.tables)
         if result.verdict != verdict.PASS:
             report.show(result, self.console, ["umthp", "run"])
             raise UmthpError("the kernel does not pass without a mutant: %s" % result.verdict,
@@ -191,7 +191,7 @@ class _Session:
             detail = error.cause
         else:
             self._status(mutant, "run")
-            killed_by = _killers(*judged(kernel, self.context, self.args, self.entries,
+            killed_by = _killers(*judged(kernel, self.context, self.args, self.tables,
                                          _Watch()))
             result = KILLED if killed_by else SURVIVED
         return Outcome(result, killed_by, round(time.monotonic() - start, 2),

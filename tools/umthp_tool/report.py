@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import re
 import shlex
+import textwrap
 from collections import Counter
 from typing import List, Sequence
 
-from . import ktap, verdict as verdicts
+from . import known_judge, ktap, verdict as verdicts
 from .boot import Boot
 from .console import Console, printable
+from .splats import source_paths
 from .verdict import Verdict
 
 MAX_FAILURES = 20
@@ -18,6 +20,7 @@ MAX_TABLES = 5
 MAX_LOG_LINES = 90
 MAX_MESSAGE_LINES = 4
 MAX_NAMES = 10
+WIDTH = 100
 _FAILED = re.compile(r"# .*: (?:EXPECTATION|ASSERTION) FAILED at ")
 _TABLE = re.compile(r"# .*: ledger: ")
 
@@ -27,6 +30,7 @@ def show(result: Verdict, console: Console, command: List[str], context: str = "
     few words what was tested."""
     if result.verdict == verdicts.PASS:
         if not console.quiet:
+            _known_bugs(result, console)
             console.say("  ".join(filter(None, (console.colour("green", "PASS"),
                                                 summary(result), printable(context)))))
         if console.verbose:
@@ -35,14 +39,10 @@ def show(result: Verdict, console: Console, command: List[str], context: str = "
     console.show_steps()
     for line in _findings(result, console, command):
         console.say(line)
+    _known_bugs(result, console)
     word = {verdicts.NOTHING: "NOTHING RAN", verdicts.TIMEOUT: "TIME-OUT",
             verdicts.CRASH: "CRASH"}.get(result.verdict, "FAIL")
     console.say("%s  %s" % (console.colour("red", word), summary(result)))
-
-
-def source_paths(text: str) -> str:
-    """Paths as in the kernel tree; the compiler saw them from the build directory (ccache)."""
-    return re.sub(r"(?:\.\./)+src/", "", text)
 
 
 def summary(result: Verdict) -> str:
@@ -56,6 +56,25 @@ def summary(result: Verdict) -> str:
     if result.missing:
         parts.append("%d missing" % len(result.missing))
     return ", ".join(parts)
+
+
+def _known_bugs(result: Verdict, console: Console) -> None:
+    """One line for all of them; with -v one for each case that has to do with one."""
+    if not result.known:
+        return
+    parts = []
+    for state, ids in known_judge.counts(result.known):
+        what = "%d bug%s %s" % (len(ids), "s" * (len(ids) > 1), state) if not parts \
+            else "%d %s" % (len(ids), state)
+        parts.append("%s: %s" % (what, " ".join(ids)))
+    for line in textwrap.wrap("; ".join(parts), WIDTH, initial_indent="%-8s " % "known",
+                              subsequent_indent=" " * 9):
+        console.say(line)
+    if console.verbose:
+        for entry in result.known:
+            for said in entry.said:
+                console.say("  %-18s %-6s %s: %s" % (said.state, said.id, printable(said.test),
+                                                     printable(said.text)))
 
 
 def _list_cases(result: Verdict, console: Console) -> None:

@@ -7,6 +7,7 @@ from typing import Any, Dict, Optional
 
 from . import ktap
 from .errors import UmthpError
+from .known_judge import Known
 from .output import write_report
 from .verdict import Verdict
 
@@ -20,7 +21,7 @@ def document(*, kernel: str, tree: str, variant: str, seconds: Dict[str, float],
         "exit_code": exit_code, "kernel": kernel, "tree": tree, "variant": variant,
         "seconds": {name: round(seconds.get(name, 0.0), 3) for name in ("sync", "build", "run")},
         "passed": 0, "failed": 0, "skipped": 0, "suites": [], "splats": [],
-        "missing": [], "unexpected": [], "errors": [], "logs": []}
+        "missing": [], "unexpected": [], "errors": [], "logs": [], "known_bugs": []}
     if error is not None:
         made["error"] = {"cause": error.cause, "fix": error.fix,
                          "log": str(error.log) if error.log else None}
@@ -38,8 +39,17 @@ def document(*, kernel: str, tree: str, variant: str, seconds: Dict[str, float],
                  "line": s.line} for s in result.splats],
         missing=result.missing, unexpected=result.unexpected,
         errors=result.reasons + result.errors, running=result.running,
-        logs=[str(log) for log in result.logs])
+        logs=[str(log) for log in result.logs],
+        known_bugs=[_known(entry) for entry in result.known])
     return made
+
+
+def _known(entry: Known) -> Dict[str, Any]:
+    first = entry.first
+    return {"id": first.id, "state": first.state, "test": first.test, "text": first.text,
+            "claim": entry.bug.claim,
+            "reports": [{"test": said.test, "state": said.state, "text": said.text}
+                        for said in entry.said]}
 
 
 def _case(case: ktap.Case) -> Dict[str, Any]:

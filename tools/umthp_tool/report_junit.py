@@ -8,10 +8,11 @@ from __future__ import annotations
 
 import re
 import xml.etree.ElementTree as ET
-from typing import List
+from typing import Dict, List
 
 from . import ktap
 from .errors import UmthpError
+from .known_bugs import is_case
 from .output import write_report
 from .verdict import Verdict
 
@@ -25,6 +26,7 @@ def _clean(text: str) -> str:
 
 def tree(result: Verdict) -> ET.Element:
     root = ET.Element("testsuites", {"name": "umthp", "time": "%.3f" % result.seconds})
+    known = _known(result)
     for name, cases in result.suites().items():
         suite = _suite(root, name, len(cases),
                        sum(case.status == ktap.FAILED for case in cases),
@@ -43,8 +45,24 @@ def tree(result: Verdict) -> ET.Element:
             elif case.status == ktap.CRASHED:
                 ET.SubElement(element, "error", {"message": "no result: crashed or lost"}
                               ).text = log
+            if case.full in known:
+                # In a form that every reader shows; a known bug is no failure.
+                ET.SubElement(element, "system-out").text = _clean("\n".join(known[case.full]))
     _add_findings(root, result)
     return root
+
+
+def _known(result: Verdict) -> Dict[str, List[str]]:
+    """What each case says of known bugs."""
+    lines: Dict[str, List[str]] = {}
+    for entry in result.known:
+        for said in entry.said:
+            for case in result.cases:
+                # A boot of its own tells of the case, whatever its parameters.
+                if case.full == said.test or entry.bug.own_boot and is_case(said.test, case.full):
+                    lines.setdefault(case.full, []).append("known bug %s: %s: %s" % (
+                        said.id, said.state, said.text))
+    return lines
 
 
 def _suite(root: ET.Element, name: str, tests: int, failures: int, errors: int, skipped: int,

@@ -1,105 +1,39 @@
 # SPDX-License-Identifier: GPL-2.0
-"""umthp run, build, exec and list."""
+"""umthp run, build and exec."""
 from __future__ import annotations
 
 import argparse
-import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
-from pathlib import Path
+from dataclasses import dataclass
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
 
-from . import config, doctor, expected, report, report_json, report_junit, verdict
-from .boot import NEED_BYTES, Boot, Launcher
+from . import (config, doctor, expected, known_bugs, report, report_json, report_junit, run_boots,
+               verdict)
+from .boot import Boot
 from .build import Kernel
 from .context import Context
 from .errors import EXIT_PASS, HostError, UmthpError, bisect_code
-from .process import quoted
-
-NO_SLOW = "kunit.filter=speed>slow"
-# Very slow is what measures instead of testing.
-NO_BENCH = "kunit.filter=speed>very_slow"
 
 
-def filters(glob: Optional[str], slow: bool) -> List[str]:
-    """Kernel command line for what is to run."""
-    args = ["kunit.filter_glob=" + glob] if glob else []
-    return args + [NO_BENCH if slow else NO_SLOW]
+@dataclass(frozen=True)
+class Tables:
+    """What a run is judged by, besides its log."""
+
+    entries: List[expected.Entry]
+    bugs: List[known_bugs.Bug]
 
 
-def _asked(args: argparse.Namespace, glob: Optional[str] = None) -> List[str]:
-    """The same for a run, with what the user adds; `glob` in the place of the user's."""
-    return filters(glob or args.glob, args.slow) + [
-        word for words in args.kernel_args for word in words.split()]
+def _tables(args: argparse.Namespace, context: Context) -> Tables:
+    if args.write_expected:
+        return Tables(expected.load(context.layout.expected) or [],
+                      known_bugs.load(context.known_bugs))
+    return tables(context)
 
 
-def list_tests(kernel: Kernel, launcher: Launcher, log: Path,
-               extra: Sequence[str] = ()) -> List[str]:
-    """suite.test of everything in the kernel that the filters let through."""
-    boot = launcher.boot(kernel.binary, launcher.arguments([*extra, "kunit.action=list"]), log)
-    names: List[str] = []
-    started = False
-    for line in boot.lines():
-        text = line.strip()
-        if not started:
-            started = text.endswith("KTAP version 1")
-        elif text == "reboot: System halted":
-            return names
-        elif "." in text and " " not in text:
-            names.append(text)
-    tail = report.boot_failure_tail(boot)
-    raise HostError("the kernel did not list its tests:\n%s" % "\n".join(tail),
-                    "run `umthp doctor`", log)
-
-
-def boots(kernel: Kernel, context: Context, args: argparse.Namespace,
-          watch: Optional[Callable[[str], object]] = None) -> List[Boot]:
-    """One boot, or one for each suite or test.
-
-    watch: gets each line of the log of a single boot, and may end it (boot.STOP).
-    """
-    jobs = (args.jobs or len(os.sched_getaffinity(0))) if args.isolate else 1
-    launcher = context.launcher(need=NEED_BYTES * jobs)
-    logs = context.log_dir(kernel.prepared)
-    name = "run-" + kernel.variant
-    if not args.isolate:
-        log = logs / (name + ".log")
-        started = time.monotonic()
-
-        def on_line(line: str) -> object:
-            if "# Subtest: " in line:
-                context.console.status("run", "%s (%ds)" % (
-                    line.split("# Subtest: ")[1], time.monotonic() - started))
-            return watch(line) if watch else None
-        return [launcher.boot(kernel.binary, launcher.arguments(_asked(args)),
-                              log, on_line=on_line)]
-    names = list_tests(kernel, launcher, logs / (name + "-list.log"), _asked(args))
-    globs = names if args.isolate == "test" else list(dict.fromkeys(
-        test.split(".")[0] for test in names))
-    directory = logs / (name + "-isolated")
-    directory.mkdir(exist_ok=True)
-    for old in directory.glob("*.log"):
-        old.unlink()
-    launcher.place()
-
-    def one(glob: str) -> Boot:
-        context.console.status("run", glob)
-        return launcher.boot(kernel.binary, launcher.arguments(_asked(args, glob)),
-                             directory / (glob + ".log"))
-    pool = ThreadPoolExecutor(jobs)
-    try:
-        return list(pool.map(one, globs))
-    except BaseException:
-        launcher.stop()
-        raise
-    finally:
-        pool.shutdown(wait=True, cancel_futures=True)
-
-
-def show_commands(kernel: Kernel, context: Context, args: argparse.Namespace) -> None:
-    launcher = context.launcher()
-    context.console.say("$ " + quoted([kernel.binary, *launcher.arguments(_asked(args))]))
+def tables(context: Context) -> Tables:
+    """The tables of this project; a list of expected tests that is empty verifies nothing."""
+    return Tables(expected.required(context.layout.expected), known_bugs.load(context.known_bugs))
 
 
 def _check_arguments(args: argparse.Namespace, context: Context) -> None:
@@ -134,13 +68,14 @@ def _run_one_of(opened: ContextManager[Kernel], args: argparse.Namespace,
     _check_arguments(args, context)
     try:
         # Before the minutes that a build takes.
-        entries = (expected.load if args.write_expected else expected.required)(
-            context.layout.expected) or []
+        tables = _tables(args, context)
         with opened as kernel:
             if args.dry_run:
-                show_commands(kernel, context, args)
+                asked = _asked(kernel, args)
+                own = known_bugs.to_boot(tables.bugs, asked, tables.entries)
+                run_boots.show_commands(kernel, context, args, own)
                 return EXIT_PASS
-            return _run_kernel(kernel, context, args, entries)
+            return _run_kernel(kernel, context, args, tables)
     except UmthpError as error:
         _write_reports(args, context, None, error, error.exit_code)
         raise
@@ -153,50 +88,37 @@ def build(args: argparse.Namespace, context: Context) -> int:
     return EXIT_PASS
 
 
-def list_command(args: argparse.Namespace, context: Context) -> int:
-    """umthp list: the tests that a glob selects, or the suites, variants, kernels."""
-    if args.what == "variants":
-        for name in config.variants(context.layout):
-            context.console.say(name)
-        return EXIT_PASS
-    if args.what == "kernels":
-        for entry in context.support.kernels:
-            context.console.say("%s  (>= %s, < %s)" % (entry.package, entry.min, entry.below))
-        return EXIT_PASS
-    if args.glob:
-        expected.check_glob(args.glob)
-    with context.kernel() as kernel:
-        log = context.log_dir(kernel.prepared) / ("list-%s.log" % kernel.variant)
-        names = list_tests(kernel, context.launcher(), log, filters(args.glob, args.slow))
-    if args.what == "suites":
-        names = list(dict.fromkeys(name.split(".")[0] for name in names))
-    for name in names:
-        context.console.say(name)
-    return EXIT_PASS
+def _asked(kernel: Kernel, args: argparse.Namespace) -> expected.Run:
+    return expected.Run(kernel.prepared.version, kernel.variant, args.glob, args.slow)
 
 
-def judged(kernel: Kernel, context: Context, args: argparse.Namespace,
-           entries: List[expected.Entry],
+def judged(kernel: Kernel, context: Context, args: argparse.Namespace, by: Tables,
            watch: Optional[Callable[[str], object]] = None,
            ) -> "tuple[List[Boot], verdict.Verdict]":
-    """Boot what args ask for, and judge it: what a run of a kernel is, for every command."""
-    made = boots(kernel, context, args, watch)
-    asked = expected.Run(kernel.prepared.version, kernel.variant, args.glob, args.slow)
-    return made, verdict.judge(kernel.prepared.src, made, asked, entries)
+    """Boot what args ask for, and judge it: what a run of a kernel is, for every command.
+
+    watch: as of run_boots.boots(). Nothing is asked of known bugs that need a boot of their own
+    then: who ends a boot early wants to know of the first failure only.
+    """
+    asked = _asked(kernel, args)
+    bugs = [bug for bug in by.bugs if not (watch and bug.own_boot)]
+    made = run_boots.boots(kernel, context, args,
+                           known_bugs.to_boot(bugs, asked, by.entries), watch)
+    return made.boots, verdict.judge(kernel.prepared.src, made.boots, asked, by.entries, bugs,
+                                     made.own)
 
 
 def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace,
-                entries: List[expected.Entry]) -> int:
+                by: Tables) -> int:
     console = context.console
     start = time.monotonic()
-    made, result = judged(kernel, context, args, entries)
+    made, result = judged(kernel, context, args, by)
     context.seconds["run"] = time.monotonic() - start
     result.seconds = context.seconds["run"]
     console.step("run", report.summary(result), context.seconds["run"])
     for name in result.unexpected if console.verbose else []:
         console.detail("not in the list of expected tests: %s" % name)
-    never_ran = any(boot_.returncode for boot_ in made) and not result.cases
-    if never_ran:
+    if any(boot.returncode for boot in made) and not result.cases:
         _explain_dead_boot(made)
     report.show(result, console, _command(args), "(%s, %s, %.1fs)" % (
         kernel.prepared.version, kernel.variant, sum(context.seconds.values())))
@@ -236,7 +158,8 @@ def _write_expected(result: verdict.Verdict, kernel: Kernel, context: Context,
         raise HostError("the list of expected tests stays as it is: this run lost results",
                         "correct what is reported above, then try again", result.logs[0])
     logs = context.log_dir(kernel.prepared)
-    normal = set(list_tests(kernel, context.launcher(), logs / "list-normal.log", [NO_SLOW]))
+    normal = set(run_boots.list_tests(kernel, context.launcher(), logs / "list-normal.log",
+                                      [run_boots.NO_SLOW]))
     seen = [case.full for case in result.cases]
     slow = {name.split("[")[0] for name in seen} - normal
     expected.write(context.layout.expected, seen, slow, expected.Run(

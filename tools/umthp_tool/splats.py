@@ -77,6 +77,11 @@ def is_diagnostic(text: str) -> bool:
     return text.lstrip().startswith("# ")
 
 
+def source_paths(text: str) -> str:
+    """Paths as in the kernel tree; the compiler saw them from the build directory (ccache)."""
+    return re.sub(r"(?:\.\./)+src/", "", text)
+
+
 def find(lines: Sequence[str]) -> List[Splat]:
     """Every report, one entry each, named by the line of it that says most."""
     reader = _Reader()

@@ -11,11 +11,12 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, List, Optional, Sequence
+from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from . import expected, ktap, splats
+from . import expected, known_boot, known_judge, ktap, splats
 from .boot import MAX_LOG_BYTES, Boot
 from .errors import EXIT_CRASH, EXIT_FAIL, EXIT_NOTHING, EXIT_PASS
+from .known_bugs import Bug
 
 PASS, FAIL, NOTHING, CRASH, TIMEOUT = "pass", "fail", "nothing-ran", "crash", "timeout"
 _EXIT = {PASS: EXIT_PASS, FAIL: EXIT_FAIL, NOTHING: EXIT_NOTHING, CRASH: EXIT_CRASH,
@@ -43,6 +44,8 @@ class Verdict:
     running: str = ""                                   # the test that ran when it crashed
     logs: List[Path] = field(default_factory=list)
     tail: List[str] = field(default_factory=list)
+    said: List[known_judge.Said] = field(default_factory=list)
+    known: List[known_judge.Known] = field(default_factory=list)
     parsed: List[Any] = field(default_factory=list)     # kunit_parser.Test of each boot
     seconds: float = 0.0
 
@@ -66,8 +69,13 @@ class Verdict:
 
 
 def judge(src: Path, boots: Sequence[Boot], run: expected.Run,
-          entries: Optional[List[expected.Entry]]) -> Verdict:
-    """Judge the boots of one run together."""
+          entries: Optional[List[expected.Entry]], bugs: Optional[Sequence[Bug]] = None,
+          own_boots: Sequence[Tuple[Bug, str, Boot]] = ()) -> Verdict:
+    """Judge the boots of one run together.
+
+    bugs: the table of known bugs; None leaves them alone. own_boots: the boots that were made for
+    one bug and one case of it each; nothing but known_boot.py judges them.
+    """
     result = Verdict(seconds=sum(boot.seconds for boot in boots))
     timed_out = False
     for boot in boots:
@@ -77,11 +85,19 @@ def judge(src: Path, boots: Sequence[Boot], run: expected.Run,
     for name in sorted({name for name in names if names.count(name) > 1}) if len(boots) > 1 \
             else []:
         result.errors.append("%s ran in more than one boot" % name)
+    if bugs is not None:
+        known_judge.settle(result, bugs, [_own_boot(src, *made) for made in own_boots], run)
     if entries is not None:
         result.missing = expected.missing(entries, run, names)
         result.unexpected = expected.unexpected(entries, names)
     result.verdict = decide(result, timed_out)
     return result
+
+
+def _own_boot(src: Path, bug: Bug, case: str, boot: Boot) -> known_judge.OwnBoot:
+    alone = Verdict()
+    _judge_boot(src, boot, alone)
+    return known_boot.outcome(bug, case, boot, alone)
 
 
 def decide(result: Verdict, timed_out: bool) -> str:
@@ -101,6 +117,7 @@ def _judge_boot(src: Path, boot: Boot, result: Verdict) -> None:
     lines = boot.lines()
     result.logs.append(boot.log)
     found = ktap.scan(lines)
+    result.said += known_judge.read(lines, found)
     for splat in splats.find(lines):
         result.splats.append(OwnedSplat(ktap.owner(found, splat.line), splat.kind, splat.text,
                                         boot.log, splat.line + 1))
