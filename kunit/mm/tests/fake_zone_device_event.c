@@ -11,19 +11,58 @@
 
 static atomic_long_t fake_zdev_event_seq;
 
+/* Memory of a log */
+struct fake_zdev_log {
+	unsigned long capacity;
+	struct fake_zdev_event events[];
+};
+
+/*
+ * Logs of devices that have gone away, for the next ones: a log has hundreds of
+ * pages, and in UML to map and to unmap them takes longer than most tests do.
+ */
+static struct fake_zdev_log *fake_zdev_spare_logs[2];
+
+static struct fake_zdev_log *fake_zdev_take_spare_log(unsigned long capacity)
+{
+	unsigned int i;
+
+	for (i = 0; i < ARRAY_SIZE(fake_zdev_spare_logs); i++) {
+		struct fake_zdev_log *log = xchg(&fake_zdev_spare_logs[i], NULL);
+
+		if (log && log->capacity == capacity)
+			return log;
+		kvfree(log);
+	}
+	return NULL;
+}
+
 int fake_zdev_log_init(struct fake_zdev *zdev, unsigned long capacity)
 {
-	zdev->events = kvmalloc_array(capacity, sizeof(*zdev->events), GFP_KERNEL);
-	if (!zdev->events)
+	struct fake_zdev_log *log = fake_zdev_take_spare_log(capacity);
+
+	if (!log)
+		log = kvmalloc(struct_size(log, events, capacity), GFP_KERNEL);
+	if (!log)
 		return -ENOMEM;
+	log->capacity = capacity;
+	zdev->events = log->events;
 	zdev->params.nr_events = capacity;
 	return 0;
 }
 
 void fake_zdev_log_destroy(struct fake_zdev *zdev)
 {
-	kvfree(zdev->events);
+	struct fake_zdev_log *log;
+	unsigned int i;
+
+	if (!zdev->events)
+		return;
+	log = container_of(zdev->events, struct fake_zdev_log, events[0]);
 	zdev->events = NULL;
+	for (i = 0; i < ARRAY_SIZE(fake_zdev_spare_logs) && log; i++)
+		log = xchg(&fake_zdev_spare_logs[i], log);
+	kvfree(log);
 }
 
 /*
