@@ -332,7 +332,7 @@ static void each_decision_fails_and_is_undone(struct kunit *test)
 	unsigned long nth = 1;
 
 	thp_fixture_anon_orders(test, 0);
-	thp_fixture_add_peer(f);
+	thp_nth_add_devices(f, row->op);
 	while (fail_one(f, nth))
 		nth++;
 	KUNIT_EXPECT_EQ_MSG(test, nth, row->decisions + 1, "decisions, and one that is none");
@@ -347,7 +347,7 @@ static void outer_decisions_fail_and_are_undone(struct kunit *test)
 	unsigned int i;
 
 	thp_fixture_anon_orders(test, 0);
-	thp_fixture_add_peer(f);
+	thp_nth_add_devices(f, row->op);
 	for (i = 0; i < ARRAY_SIZE(tried); i++)
 		KUNIT_EXPECT_TRUE_MSG(test, fail_one(f, tried[i]), "decision %lu", tried[i]);
 	KUNIT_EXPECT_FALSE(test, fail_one(f, row->decisions + 1));

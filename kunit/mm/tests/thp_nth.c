@@ -141,6 +141,17 @@ static void prepare_device(struct thp_fixture *f, unsigned int order)
 }
 
 /**
+ * thp_nth_add_devices() - get the devices that an operation needs
+ * @f: fixture
+ * @op: operation
+ */
+void thp_nth_add_devices(struct thp_fixture *f, enum thp_nth_op op)
+{
+	if (thp_nth_to(op) == THP_NTH_ON_PEER)
+		thp_fixture_add_peer(f);
+}
+
+/**
  * thp_nth_prepare() - put the pages where an operation takes them from
  * @f: fixture; nothing is mapped, and thp_fixture_anon_orders() was called
  * @op: operation

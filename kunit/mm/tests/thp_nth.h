@@ -61,6 +61,7 @@ enum thp_nth_place thp_nth_from(enum thp_nth_op op);
 enum thp_nth_place thp_nth_to(enum thp_nth_op op);
 enum thp_nth_place thp_nth_place_of(struct thp_fixture *f, unsigned long page_nr);
 
+void thp_nth_add_devices(struct thp_fixture *f, enum thp_nth_op op);
 void thp_nth_prepare(struct thp_fixture *f, enum thp_nth_op op, unsigned int order);
 unsigned int thp_nth_run(struct thp_fixture *f, enum thp_nth_op op, unsigned int order,
 			 enum fake_zdev_policy policy);
