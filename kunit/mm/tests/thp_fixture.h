@@ -58,6 +58,9 @@
  * @nr_system: number of its pages; 0: nothing is held
  * @swapped: first entry that thp_fixture_add_to_swap() has taken
  * @nr_swapped: number of entries
+ * @why: where thp_ledger_check_invariants() is to write the first violation,
+ *	if nothing is there yet; NULL: it fails the test
+ * @why_size: size of @why
  * @counts: scratch of thp_ledger_check_invariants()
  * @folios: scratch of thp_ledger_check_invariants()
  * @mapped: scratch of thp_ledger_check_invariants()
@@ -97,6 +100,8 @@ struct thp_fixture {
 	unsigned long nr_system;
 	swp_entry_t swapped;
 	unsigned long nr_swapped;
+	char *why;
+	size_t why_size;
 	u16 *counts;
 	struct folio **folios;
 	unsigned long *mapped;

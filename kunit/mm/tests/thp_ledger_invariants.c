@@ -58,6 +58,13 @@ struct mm_census {
 static void complain(struct census *c, const char *invariant, const char *what,
 		     s64 is, s64 expected, unsigned long idx)
 {
+	if (c->f->why) {
+		if (!*c->f->why)
+			snprintf(c->f->why, c->f->why_size,
+				 "%s: %s is %lld, should be %lld (device page %ld)",
+				 invariant, what, is, expected, (long)idx);
+		return;
+	}
 	if (c->failures++ >= MAX_COMPLAINTS)
 		return;
 	if (idx == FAKE_ZDEV_NO_PAGE)
@@ -394,7 +401,8 @@ static void check_totals(struct census *c)
  * @step: name of the step, for the report
  *
  * Over the mm, its children and all devices of the fixture. Fails the test with
- * one message for each violation, up to eight.
+ * one message for each violation, up to eight; with @f->why the first one is
+ * written there instead.
  *
  * Context: process context, nobody else uses the mms or the devices.
  */
