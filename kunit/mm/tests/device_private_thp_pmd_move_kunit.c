@@ -25,40 +25,40 @@ static const struct entry_param entry_params[] = {
 	{ THP_DEVICE, "wx--" },
 	{ THP_DEVICE, "-x--" },
 	{ THP_DEVICE, "----" },
+	{ THP_SYSTEM, "wxyd" },
+	{ THP_SYSTEM, "-x--" },
+	{ THP_SYSTEM, "--y-" },
+	{ THP_MIG_DEVICE, "wx-d" },
+	{ THP_MIG_DEVICE, "-xy-" },
+	{ THP_MIG_DEVICE, "----" },
+	{ THP_MIG_SYSTEM, "wxyd" },
+	{ THP_MIG_SYSTEM, "-x-d" },
+	{ THP_MIG_SYSTEM, "--y-" },
 	{ THP_SYSTEM, "wx--" },
 	{ THP_SYSTEM, "wxy-" },
 	{ THP_SYSTEM, "wx-d" },
-	{ THP_SYSTEM, "wxyd" },
-	{ THP_SYSTEM, "-x--" },
 	{ THP_SYSTEM, "-xy-" },
 	{ THP_SYSTEM, "-x-d" },
 	{ THP_SYSTEM, "-xyd" },
 	{ THP_SYSTEM, "----" },
-	{ THP_SYSTEM, "--y-" },
 	{ THP_SYSTEM, "---d" },
 	{ THP_SYSTEM, "--yd" },
 	{ THP_MIG_DEVICE, "wx--" },
 	{ THP_MIG_DEVICE, "wxy-" },
-	{ THP_MIG_DEVICE, "wx-d" },
 	{ THP_MIG_DEVICE, "wxyd" },
 	{ THP_MIG_DEVICE, "-x--" },
-	{ THP_MIG_DEVICE, "-xy-" },
 	{ THP_MIG_DEVICE, "-x-d" },
 	{ THP_MIG_DEVICE, "-xyd" },
-	{ THP_MIG_DEVICE, "----" },
 	{ THP_MIG_DEVICE, "--y-" },
 	{ THP_MIG_DEVICE, "---d" },
 	{ THP_MIG_DEVICE, "--yd" },
 	{ THP_MIG_SYSTEM, "wx--" },
 	{ THP_MIG_SYSTEM, "wxy-" },
 	{ THP_MIG_SYSTEM, "wx-d" },
-	{ THP_MIG_SYSTEM, "wxyd" },
 	{ THP_MIG_SYSTEM, "-x--" },
 	{ THP_MIG_SYSTEM, "-xy-" },
-	{ THP_MIG_SYSTEM, "-x-d" },
 	{ THP_MIG_SYSTEM, "-xyd" },
 	{ THP_MIG_SYSTEM, "----" },
-	{ THP_MIG_SYSTEM, "--y-" },
 	{ THP_MIG_SYSTEM, "---d" },
 	{ THP_MIG_SYSTEM, "--yd" },
 };
@@ -73,6 +73,15 @@ static void entry_desc(struct kunit *test, const void *param, char *desc)
 static int entry_params_init(struct kunit *test)
 {
 	kunit_register_params_array(test, entry_params, ARRAY_SIZE(entry_params), entry_desc);
+	return 0;
+}
+
+/* Rows that differ in more than a bit come first. */
+#define NR_FEW_ENTRY	12
+
+static int few_entry_params_init(struct kunit *test)
+{
+	kunit_register_params_array(test, entry_params, NR_FEW_ENTRY, entry_desc);
 	return 0;
 }
 
@@ -172,11 +181,11 @@ static void mremap_then_remap_and_read(struct kunit *test)
 
 static struct kunit_case device_private_thp_pmd_move_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(mremap_within_table_keeps_all_bits,
-				   kunit_array_gen_params, entry_params_init, NULL),
+				   kunit_array_gen_params, few_entry_params_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(mremap_to_other_table_keeps_all_bits,
-				   kunit_array_gen_params, entry_params_init, NULL),
+				   kunit_array_gen_params, few_entry_params_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(mremap_then_remap_and_read,
-				   kunit_array_gen_params, entry_params_init, NULL),
+				   kunit_array_gen_params, few_entry_params_init, NULL),
 	{}
 };
 
@@ -187,7 +196,26 @@ static struct kunit_suite device_private_thp_pmd_move_suite = {
 	.test_cases = device_private_thp_pmd_move_cases,
 };
 
-kunit_test_suite(device_private_thp_pmd_move_suite);
+/* The same with all rows of the table */
+static struct kunit_case device_private_thp_pmd_move_all_cases[] = {
+	KUNIT_CASE_PARAM_WITH_INIT(mremap_within_table_keeps_all_bits,
+				   kunit_array_gen_params, entry_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(mremap_to_other_table_keeps_all_bits,
+				   kunit_array_gen_params, entry_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(mremap_then_remap_and_read,
+				   kunit_array_gen_params, entry_params_init, NULL),
+	{}
+};
+
+static struct kunit_suite device_private_thp_pmd_move_all_suite = {
+	.name = "device_private_thp_pmd_move_all",
+	.init = thp_fixture_init,
+	.exit = thp_fixture_exit,
+	.test_cases = device_private_thp_pmd_move_all_cases,
+	.attr.speed = KUNIT_SPEED_SLOW,
+};
+
+kunit_test_suites(&device_private_thp_pmd_move_suite, &device_private_thp_pmd_move_all_suite);
 
 MODULE_DESCRIPTION("KUnit tests: mremap of PMDs of every kind");
 MODULE_LICENSE("GPL");

@@ -32,28 +32,28 @@ static const struct entry_param entry_params[] = {
 	{ THP_DEVICE, "wx--", 1, 1 },
 	{ THP_DEVICE, "-x--", 1, 1 },
 	{ THP_DEVICE, "----", 0, 1 },
+	{ THP_SYSTEM, "wxyd", 1, 0 },
+	{ THP_SYSTEM, "-x--", 1, 0 },
+	{ THP_SYSTEM, "--y-", 0, 0 },
+	{ THP_MIG_SYSTEM, "wxyd", 0, 0 },
+	{ THP_MIG_SYSTEM, "-x-d", 0, 0 },
+	{ THP_MIG_SYSTEM, "--y-", 0, 0 },
 	{ THP_SYSTEM, "wx--", 1, 0 },
 	{ THP_SYSTEM, "wxy-", 1, 0 },
 	{ THP_SYSTEM, "wx-d", 1, 0 },
-	{ THP_SYSTEM, "wxyd", 1, 0 },
-	{ THP_SYSTEM, "-x--", 1, 0 },
 	{ THP_SYSTEM, "-xy-", 1, 0 },
 	{ THP_SYSTEM, "-x-d", 1, 0 },
 	{ THP_SYSTEM, "-xyd", 1, 0 },
 	{ THP_SYSTEM, "----", 0, 0 },
-	{ THP_SYSTEM, "--y-", 0, 0 },
 	{ THP_SYSTEM, "---d", 0, 0 },
 	{ THP_SYSTEM, "--yd", 0, 0 },
 	{ THP_MIG_SYSTEM, "wx--", 0, 0 },
 	{ THP_MIG_SYSTEM, "wxy-", 0, 0 },
 	{ THP_MIG_SYSTEM, "wx-d", 0, 0 },
-	{ THP_MIG_SYSTEM, "wxyd", 0, 0 },
 	{ THP_MIG_SYSTEM, "-x--", 0, 0 },
 	{ THP_MIG_SYSTEM, "-xy-", 0, 0 },
-	{ THP_MIG_SYSTEM, "-x-d", 0, 0 },
 	{ THP_MIG_SYSTEM, "-xyd", 0, 0 },
 	{ THP_MIG_SYSTEM, "----", 0, 0 },
-	{ THP_MIG_SYSTEM, "--y-", 0, 0 },
 	{ THP_MIG_SYSTEM, "---d", 0, 0 },
 	{ THP_MIG_SYSTEM, "--yd", 0, 0 },
 };
@@ -68,6 +68,15 @@ static void entry_desc(struct kunit *test, const void *param, char *desc)
 static int entry_params_init(struct kunit *test)
 {
 	kunit_register_params_array(test, entry_params, ARRAY_SIZE(entry_params), entry_desc);
+	return 0;
+}
+
+/* Rows that differ in more than a bit come first. */
+#define NR_FEW_ENTRY	9
+
+static int few_entry_params_init(struct kunit *test)
+{
+	kunit_register_params_array(test, entry_params, NR_FEW_ENTRY, entry_desc);
 	return 0;
 }
 
@@ -163,6 +172,18 @@ static const struct part_param part_params[] = {
 	{ THP_DEVICE, "wx--", 511, 1, 0, 0 },
 	{ THP_DEVICE, "wx--", 128, 256, 0, 0 },
 	{ THP_DEVICE, "wx--", 1, 511, 0, 0 },
+	{ THP_SYSTEM, "wxyd", 0, 1, BIT(PG_dirty), 1 },
+	{ THP_SYSTEM, "wxyd", 511, 1, BIT(PG_dirty), 1 },
+	{ THP_SYSTEM, "wxyd", 128, 256, BIT(PG_dirty), 1 },
+	{ THP_SYSTEM, "wxyd", 1, 511, BIT(PG_dirty), 1 },
+	{ THP_MIG_DEVICE, "wx--", 0, 1, 0, 0 },
+	{ THP_MIG_DEVICE, "wx--", 511, 1, 0, 0 },
+	{ THP_MIG_DEVICE, "wx--", 128, 256, 0, 0 },
+	{ THP_MIG_DEVICE, "wx--", 1, 511, 0, 0 },
+	{ THP_MIG_SYSTEM, "wxyd", 0, 1, 0, 0 },
+	{ THP_MIG_SYSTEM, "wxyd", 511, 1, 0, 0 },
+	{ THP_MIG_SYSTEM, "wxyd", 128, 256, 0, 0 },
+	{ THP_MIG_SYSTEM, "wxyd", 1, 511, 0, 0 },
 	{ THP_DEVICE, "-x--", 0, 1, 0, 0 },
 	{ THP_DEVICE, "-x--", 511, 1, 0, 0 },
 	{ THP_DEVICE, "-x--", 128, 256, 0, 0 },
@@ -171,18 +192,10 @@ static const struct part_param part_params[] = {
 	{ THP_DEVICE, "----", 511, 1, 0, 0 },
 	{ THP_DEVICE, "----", 128, 256, 0, 0 },
 	{ THP_DEVICE, "----", 1, 511, 0, 0 },
-	{ THP_SYSTEM, "wxyd", 0, 1, BIT(PG_dirty), 1 },
-	{ THP_SYSTEM, "wxyd", 511, 1, BIT(PG_dirty), 1 },
-	{ THP_SYSTEM, "wxyd", 128, 256, BIT(PG_dirty), 1 },
-	{ THP_SYSTEM, "wxyd", 1, 511, BIT(PG_dirty), 1 },
 	{ THP_SYSTEM, "----", 0, 1, 0, 1 },
 	{ THP_SYSTEM, "----", 511, 1, 0, 1 },
 	{ THP_SYSTEM, "----", 128, 256, 0, 1 },
 	{ THP_SYSTEM, "----", 1, 511, 0, 1 },
-	{ THP_MIG_DEVICE, "wx--", 0, 1, 0, 0 },
-	{ THP_MIG_DEVICE, "wx--", 511, 1, 0, 0 },
-	{ THP_MIG_DEVICE, "wx--", 128, 256, 0, 0 },
-	{ THP_MIG_DEVICE, "wx--", 1, 511, 0, 0 },
 	{ THP_MIG_DEVICE, "-xyd", 0, 1, 0, 0 },
 	{ THP_MIG_DEVICE, "-xyd", 511, 1, 0, 0 },
 	{ THP_MIG_DEVICE, "-xyd", 128, 256, 0, 0 },
@@ -191,10 +204,6 @@ static const struct part_param part_params[] = {
 	{ THP_MIG_DEVICE, "----", 511, 1, 0, 0 },
 	{ THP_MIG_DEVICE, "----", 128, 256, 0, 0 },
 	{ THP_MIG_DEVICE, "----", 1, 511, 0, 0 },
-	{ THP_MIG_SYSTEM, "wxyd", 0, 1, 0, 0 },
-	{ THP_MIG_SYSTEM, "wxyd", 511, 1, 0, 0 },
-	{ THP_MIG_SYSTEM, "wxyd", 128, 256, 0, 0 },
-	{ THP_MIG_SYSTEM, "wxyd", 1, 511, 0, 0 },
 	{ THP_MIG_SYSTEM, "----", 0, 1, 0, 0 },
 	{ THP_MIG_SYSTEM, "----", 511, 1, 0, 0 },
 	{ THP_MIG_SYSTEM, "----", 128, 256, 0, 0 },
@@ -214,6 +223,15 @@ static void part_desc(struct kunit *test, const void *param, char *desc)
 static int part_params_init(struct kunit *test)
 {
 	kunit_register_params_array(test, part_params, ARRAY_SIZE(part_params), part_desc);
+	return 0;
+}
+
+/* One row of each kind and part come first. */
+#define NR_FEW_PART	16
+
+static int few_part_params_init(struct kunit *test)
+{
+	kunit_register_params_array(test, part_params, NR_FEW_PART, part_desc);
 	return 0;
 }
 
@@ -273,9 +291,9 @@ static struct kunit_case device_private_thp_pmd_zap_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(munmap_drops_mapping,
 				   kunit_array_gen_params, entry_params_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(dontneed_drops_mapping,
-				   kunit_array_gen_params, entry_params_init, NULL),
+				   kunit_array_gen_params, few_entry_params_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(munmap_of_part_leaves_rest,
-				   kunit_array_gen_params, part_params_init, NULL),
+				   kunit_array_gen_params, few_part_params_init, NULL),
 	{}
 };
 
@@ -286,7 +304,24 @@ static struct kunit_suite device_private_thp_pmd_zap_suite = {
 	.test_cases = device_private_thp_pmd_zap_cases,
 };
 
-kunit_test_suite(device_private_thp_pmd_zap_suite);
+/* The same with all rows of the tables */
+static struct kunit_case device_private_thp_pmd_zap_all_cases[] = {
+	KUNIT_CASE_PARAM_WITH_INIT(dontneed_drops_mapping,
+				   kunit_array_gen_params, entry_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(munmap_of_part_leaves_rest,
+				   kunit_array_gen_params, part_params_init, NULL),
+	{}
+};
+
+static struct kunit_suite device_private_thp_pmd_zap_all_suite = {
+	.name = "device_private_thp_pmd_zap_all",
+	.init = thp_fixture_init,
+	.exit = thp_fixture_exit,
+	.test_cases = device_private_thp_pmd_zap_all_cases,
+	.attr.speed = KUNIT_SPEED_SLOW,
+};
+
+kunit_test_suites(&device_private_thp_pmd_zap_suite, &device_private_thp_pmd_zap_all_suite);
 
 MODULE_DESCRIPTION("KUnit tests: unmapping PMDs of every kind");
 MODULE_LICENSE("GPL");

@@ -153,11 +153,35 @@ static void non_uniform_split_then_munmap_frees_each_part(struct kunit *test)
 	unmap_and_free(test, false);
 }
 
+/*
+ * Test that a split during a migration, of what try_to_migrate() has unmapped,
+ * comes to the same parts, mapped in the same way, as one of the mapped folio
+ * before it. Only the statistics differ: folio_split_unmapped() has none.
+ */
+static void split_during_migration_leaves_same_parts(struct kunit *test)
+{
+	const struct thp_split_row *row = test->param_value;
+	struct thp_fixture *f = test->priv;
+	struct folio *folio = thp_split_rows_map(f, row);
+	struct thp_split_parts *parts = thp_split_rows_parts(f, row, true);
+	unsigned int i;
+
+	thp_fixture_unmap(f, folio, TTU_SPLIT_HUGE_PMD);
+	KUNIT_ASSERT_EQ(test, 0, folio_split_unmapped(folio, row->new_order));
+	for (i = 0; i < parts->layout.nr_parts; i++)
+		thp_fixture_hold(f, page_folio(f->first + parts->layout.parts[i].offset));
+	for (i = 0; i < parts->layout.nr_parts; i++)
+		thp_fixture_remap(f, page_folio(f->first + parts->layout.parts[i].offset));
+	parts->lock_at = THP_SPLIT_NONE_LOCKED;
+	parts->splits = 0;
+	thp_split_parts_expect(f, parts, "split during a migration");
+}
+
 static struct kunit_case device_private_thp_split_mapped_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(uniform_split_leaves_equal_parts_mapped,
-				   kunit_array_gen_params, thp_split_rows_all, NULL),
+				   kunit_array_gen_params, thp_split_rows_each_order, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(non_uniform_split_leaves_largest_parts_mapped,
-				   kunit_array_gen_params, thp_split_rows_all, NULL),
+				   kunit_array_gen_params, thp_split_rows_each_order, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(uniform_split_then_read_brings_data_back,
 				   kunit_array_gen_params, thp_split_rows_each_order, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(non_uniform_split_then_read_brings_data_back,
@@ -165,6 +189,8 @@ static struct kunit_case device_private_thp_split_mapped_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(uniform_split_then_munmap_frees_each_part,
 				   kunit_array_gen_params, thp_split_rows_each_order, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(non_uniform_split_then_munmap_frees_each_part,
+				   kunit_array_gen_params, thp_split_rows_each_order, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(split_during_migration_leaves_same_parts,
 				   kunit_array_gen_params, thp_split_rows_each_order, NULL),
 	{}
 };
@@ -176,7 +202,25 @@ static struct kunit_suite device_private_thp_split_mapped_suite = {
 	.test_cases = device_private_thp_split_mapped_cases,
 };
 
-kunit_test_suite(device_private_thp_split_mapped_suite);
+/* The same with each page and each kind of entry for each pair of orders */
+static struct kunit_case device_private_thp_split_mapped_all_cases[] = {
+	KUNIT_CASE_PARAM_WITH_INIT(uniform_split_leaves_equal_parts_mapped,
+				   kunit_array_gen_params, thp_split_rows_all, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(non_uniform_split_leaves_largest_parts_mapped,
+				   kunit_array_gen_params, thp_split_rows_all, NULL),
+	{}
+};
+
+static struct kunit_suite device_private_thp_split_mapped_all_suite = {
+	.name = "device_private_thp_split_mapped_all",
+	.init = thp_fixture_init,
+	.exit = thp_fixture_exit,
+	.test_cases = device_private_thp_split_mapped_all_cases,
+	.attr.speed = KUNIT_SPEED_SLOW,
+};
+
+kunit_test_suites(&device_private_thp_split_mapped_suite,
+		  &device_private_thp_split_mapped_all_suite);
 
 MODULE_DESCRIPTION("KUnit tests: splitting mapped device-private folios");
 MODULE_LICENSE("GPL");

@@ -79,7 +79,25 @@ static struct kunit_suite device_private_thp_split_partial_suite = {
 	.test_cases = device_private_thp_split_partial_cases,
 };
 
-kunit_test_suite(device_private_thp_split_partial_suite);
+/* The same with each way to unmap a part for each pair of orders */
+static struct kunit_case device_private_thp_split_partial_all_cases[] = {
+	KUNIT_CASE_PARAM_WITH_INIT(uniform_split_frees_what_is_not_mapped,
+				   kunit_array_gen_params, thp_split_rows_all_zaps, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(non_uniform_split_frees_what_is_not_mapped,
+				   kunit_array_gen_params, thp_split_rows_all_zaps, NULL),
+	{}
+};
+
+static struct kunit_suite device_private_thp_split_partial_all_suite = {
+	.name = "device_private_thp_split_partial_all",
+	.init = thp_fixture_init,
+	.exit = thp_fixture_exit,
+	.test_cases = device_private_thp_split_partial_all_cases,
+	.attr.speed = KUNIT_SPEED_SLOW,
+};
+
+kunit_test_suites(&device_private_thp_split_partial_suite,
+		  &device_private_thp_split_partial_all_suite);
 
 MODULE_DESCRIPTION("KUnit tests: splitting partly unmapped device-private folios");
 MODULE_LICENSE("GPL");

@@ -7,9 +7,6 @@
 
 #include "thp_split_rows.h"
 
-/* There are 28 pairs of orders below HPAGE_PMD_ORDER, and 8 from it, mapped either way. */
-#define NR_PAIRS	(28 + 2 * 8)
-
 struct mode {
 	bool write, exclusive;
 	const char *name;
@@ -101,10 +98,6 @@ static const struct variant all_variants[] = {
 	{ zigzag_page, "zigzag", 2, zap_none, "" },
 };
 
-static const struct variant one_variant[] = {
-	{ zigzag_page, "zigzag", 0, zap_none, "" },
-};
-
 static const struct variant zap_variants[] = {
 	{ zigzag_page, "zigzag", 0, zap_head, "_without_first" },
 	{ zigzag_page, "zigzag", 1, zap_inner, "_without_inner_half" },
@@ -121,111 +114,193 @@ static void describe(struct kunit *test, const void *param, char *desc)
 		 row->at_name);
 }
 
-static unsigned int add_rows(struct thp_split_row *rows, unsigned int n,
-			     unsigned int old_order, unsigned int new_order, bool pmd,
-			     const struct variant *variants, unsigned int nr_variants)
+static void fill_row(struct thp_split_row *row, unsigned int old_order,
+		     unsigned int new_order, bool pmd, const struct variant *v)
 {
-	unsigned int i;
+	*row = (struct thp_split_row) {
+		.old_order = old_order,
+		.new_order = new_order,
+		.pmd = pmd,
+		.split_pmds = old_order == HPAGE_PMD_ORDER ? 1 : 0,
+		.split_pmds_shared = pmd ? 2 : old_order == HPAGE_PMD_ORDER,
+		.at = v->at(1U << old_order),
+		.at_name = v->at_name,
+		.write = modes[v->mode].write,
+		.exclusive = modes[v->mode].exclusive,
+		.mode_name = modes[v->mode].name,
+		.zap_name = v->zap_name,
+	};
+	row->zap_nr = v->zap(1U << old_order, &row->zap_first);
+}
 
-	for (i = 0; i < nr_variants; i++) {
-		const struct variant *v = &variants[i];
+/**
+ * struct choice - which rows to make
+ * @variants: what there is besides the orders
+ * @nr_variants: number of those
+ * @each: a row for each variant; else the variants take turns
+ * @ends: only the lowest and the highest new order
+ * @pmd_only: only what is mapped by a PMD
+ * @nr: number of rows that come of it
+ */
+struct choice {
+	const struct variant *variants;
+	unsigned int nr_variants;
+	bool each, ends, pmd_only;
+	unsigned int nr;
+};
 
-		rows[n] = (struct thp_split_row) {
-			.old_order = old_order,
-			.new_order = new_order,
-			.pmd = pmd,
-			.split_pmds = old_order == HPAGE_PMD_ORDER ? 1 : 0,
-			.split_pmds_shared = pmd ? 2 : old_order == HPAGE_PMD_ORDER,
-			.at = v->at(1U << old_order),
-			.at_name = v->at_name,
-			.write = modes[v->mode].write,
-			.exclusive = modes[v->mode].exclusive,
-			.mode_name = modes[v->mode].name,
-			.zap_name = v->zap_name,
-		};
-		rows[n].zap_nr = v->zap(1U << old_order, &rows[n].zap_first);
-		n++;
-	}
+static bool is_chosen(const struct choice *c, unsigned int old_order,
+		      unsigned int new_order, bool pmd)
+{
+	/* There are no anonymous folios of order 1. */
+	if (new_order == 1 || (pmd && old_order != HPAGE_PMD_ORDER))
+		return false;
+	if (c->ends && new_order && new_order != old_order - 1)
+		return false;
+	return pmd || !c->pmd_only;
+}
+
+static unsigned int add_rows(const struct choice *c, struct thp_split_row *rows,
+			     unsigned int n, unsigned int old_order,
+			     unsigned int new_order, bool pmd)
+{
+	unsigned int i, nr = c->each ? c->nr_variants : 1;
+
+	if (!is_chosen(c, old_order, new_order, pmd))
+		return n;
+	for (i = 0; i < nr && n < c->nr; i++, n++)
+		fill_row(&rows[n], old_order, new_order, pmd,
+			 &c->variants[n % c->nr_variants]);
 	return n;
 }
 
-static int register_rows(struct kunit *test, const struct variant *variants,
-			 unsigned int nr_variants)
+static int register_rows(struct kunit *test, const struct choice *c)
 {
+	struct thp_split_row *rows = kunit_kcalloc(test, c->nr, sizeof(*rows), GFP_KERNEL);
 	unsigned int old_order, new_order, n = 0;
-	struct thp_split_row *rows;
 
-	rows = kunit_kcalloc(test, NR_PAIRS * nr_variants, sizeof(*rows), GFP_KERNEL);
 	KUNIT_ASSERT_NOT_NULL(test, rows);
 	for (old_order = 2; old_order <= HPAGE_PMD_ORDER; old_order++) {
 		for (new_order = 0; new_order < old_order; new_order++) {
-			/* There are no anonymous folios of order 1. */
-			if (new_order == 1)
-				continue;
-			n = add_rows(rows, n, old_order, new_order, false, variants,
-				     nr_variants);
-			if (old_order == HPAGE_PMD_ORDER)
-				n = add_rows(rows, n, old_order, new_order, true,
-					     variants, nr_variants);
+			n = add_rows(c, rows, n, old_order, new_order, false);
+			n = add_rows(c, rows, n, old_order, new_order, true);
 		}
 	}
-	KUNIT_ASSERT_EQ(test, n, NR_PAIRS * nr_variants);
+	KUNIT_ASSERT_EQ(test, n, c->nr);
 	kunit_register_params_array(test, rows, n, describe);
 	return 0;
 }
 
+/* There are 28 pairs of orders below HPAGE_PMD_ORDER, and 8 from it, mapped either way. */
+#define NR_PAIRS	(28 + 2 * 8)
+
 /**
- * thp_split_rows_all() - parameters: all orders, pages and kinds of entries
+ * thp_split_rows_all() - parameters: all orders, all pages, all kinds of entries
  * @test: the parametrised test
  *
  * Return: 0
  */
 int thp_split_rows_all(struct kunit *test)
 {
-	return register_rows(test, all_variants, ARRAY_SIZE(all_variants));
+	static const struct choice c = {
+		.variants = all_variants,
+		.nr_variants = ARRAY_SIZE(all_variants),
+		.each = true,
+		.nr = NR_PAIRS * ARRAY_SIZE(all_variants),
+	};
+
+	return register_rows(test, &c);
 }
 
 /**
- * thp_split_rows_each_order() - parameters: all orders, writable, one page
+ * thp_split_rows_each_order() - parameters: all orders, pages and kinds by turns
  * @test: the parametrised test
  *
  * Return: 0
  */
 int thp_split_rows_each_order(struct kunit *test)
 {
-	return register_rows(test, one_variant, ARRAY_SIZE(one_variant));
+	static const struct choice c = {
+		.variants = all_variants,
+		.nr_variants = ARRAY_SIZE(all_variants),
+		.nr = NR_PAIRS,
+	};
+
+	return register_rows(test, &c);
 }
 
 /**
- * thp_split_rows_each_zap() - parameters: all orders, one page, partly unmapped
+ * thp_split_rows_few() - parameters: all old orders, to the lowest and the highest
+ *	new one, pages and kinds by turns
  * @test: the parametrised test
  *
  * Return: 0
  */
-int thp_split_rows_each_zap(struct kunit *test)
+int thp_split_rows_few(struct kunit *test)
 {
-	return register_rows(test, zap_variants, ARRAY_SIZE(zap_variants));
+	static const struct choice c = {
+		.variants = all_variants,
+		.nr_variants = ARRAY_SIZE(all_variants),
+		.ends = true,
+		.nr = 1 + 2 * 6 + 2 * 2,
+	};
+
+	return register_rows(test, &c);
 }
 
 /**
- * thp_split_rows_pmd() - parameters: those of thp_split_rows_each_order() that are
- *	mapped by a PMD
+ * thp_split_rows_pmd() - parameters: mapped by a PMD, to the lowest and the highest
+ *	new order
  * @test: the parametrised test
  *
  * Return: 0
  */
 int thp_split_rows_pmd(struct kunit *test)
 {
-	struct thp_split_row *rows = kunit_kcalloc(test, 8, sizeof(*rows), GFP_KERNEL);
-	unsigned int new_order, n = 0;
+	static const struct choice c = {
+		.variants = all_variants,
+		.nr_variants = ARRAY_SIZE(all_variants),
+		.ends = true,
+		.pmd_only = true,
+		.nr = 2,
+	};
 
-	KUNIT_ASSERT_NOT_NULL(test, rows);
-	for (new_order = 0; new_order < HPAGE_PMD_ORDER; new_order++)
-		if (new_order != 1)
-			n = add_rows(rows, n, HPAGE_PMD_ORDER, new_order, true, one_variant,
-				     ARRAY_SIZE(one_variant));
-	kunit_register_params_array(test, rows, n, describe);
-	return 0;
+	return register_rows(test, &c);
+}
+
+/**
+ * thp_split_rows_all_zaps() - parameters: all orders, each partly unmapped in each way
+ * @test: the parametrised test
+ *
+ * Return: 0
+ */
+int thp_split_rows_all_zaps(struct kunit *test)
+{
+	static const struct choice c = {
+		.variants = zap_variants,
+		.nr_variants = ARRAY_SIZE(zap_variants),
+		.each = true,
+		.nr = NR_PAIRS * ARRAY_SIZE(zap_variants),
+	};
+
+	return register_rows(test, &c);
+}
+
+/**
+ * thp_split_rows_each_zap() - parameters: all orders, partly unmapped, ways by turns
+ * @test: the parametrised test
+ *
+ * Return: 0
+ */
+int thp_split_rows_each_zap(struct kunit *test)
+{
+	static const struct choice c = {
+		.variants = zap_variants,
+		.nr_variants = ARRAY_SIZE(zap_variants),
+		.nr = NR_PAIRS,
+	};
+
+	return register_rows(test, &c);
 }
 
 /**

@@ -42,8 +42,10 @@ struct thp_split_row {
 
 int thp_split_rows_all(struct kunit *test);
 int thp_split_rows_each_order(struct kunit *test);
-int thp_split_rows_each_zap(struct kunit *test);
+int thp_split_rows_few(struct kunit *test);
 int thp_split_rows_pmd(struct kunit *test);
+int thp_split_rows_all_zaps(struct kunit *test);
+int thp_split_rows_each_zap(struct kunit *test);
 struct folio *thp_split_rows_map(struct thp_fixture *f, const struct thp_split_row *row);
 void thp_split_rows_want(const struct thp_fixture *f, const struct thp_split_row *row,
 			 struct thp_state *want);
