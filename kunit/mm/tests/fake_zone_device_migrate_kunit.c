@@ -216,7 +216,7 @@ static void round_trip_keeps_data(struct kunit *test)
 			      fake_zdev_count(peer, FAKE_ZDEV_SPLIT), row->want_splits);
 	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(dev), 0);
 	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(peer), 0);
-	KUNIT_EXPECT_EQ(test, get_mm_counter(current->mm, MM_ANONPAGES), r.nr);
+	KUNIT_EXPECT_EQ(test, get_mm_counter_sum(current->mm, MM_ANONPAGES), r.nr);
 	fake_zdev_check_pool(test, dev);
 	fake_zdev_check_pool(test, peer);
 }
@@ -297,7 +297,7 @@ static void injected_failure_keeps_its_pages_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(zdev), 0);
 	KUNIT_EXPECT_EQ(test, count_bad(&r), 0);
 	KUNIT_EXPECT_EQ(test, fake_zdev_count(zdev, FAKE_ZDEV_MIGRATE_TO_RAM), 0);
-	KUNIT_EXPECT_EQ(test, get_mm_counter(current->mm, MM_ANONPAGES), r.nr);
+	KUNIT_EXPECT_EQ(test, get_mm_counter_sum(current->mm, MM_ANONPAGES), r.nr);
 	fake_zdev_check_pool(test, zdev);
 }
 
