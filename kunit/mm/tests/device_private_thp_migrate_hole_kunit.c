@@ -375,6 +375,8 @@ static void only_private_copies_of_a_file_migrate(struct kunit *test)
 	addr = kunit_vm_mmap(test, file, 0, 2 * HPAGE_PMD_SIZE, RW,
 			     p->shared ? MAP_SHARED : MAP_PRIVATE, 0);
 	KUNIT_ASSERT_NE(test, addr, 0);
+	/* The mapping is the last user: what is unmapped at the end is gone then. */
+	kunit_release_action(test, put_file, file);
 	addr = ALIGN(addr, HPAGE_PMD_SIZE);
 	vma = vma_lookup(f->mm, addr);
 	KUNIT_ASSERT_NOT_NULL(test, vma);
