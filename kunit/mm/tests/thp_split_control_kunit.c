@@ -8,7 +8,10 @@
 #include <linux/pagemap.h>
 #include <linux/page_ref.h>
 #include <linux/printk.h>
+#include <linux/swap.h>
 #include <linux/vmstat.h>
+
+#include "../internal.h"
 
 #include "thp_fixture_system.h"
 #include "thp_known_bug.h"
@@ -29,6 +32,8 @@
  * @of_pmd: flags that splitting the PMD gives it: what the PMD knew of it
  *	(__split_huge_pmd_locked())
  * @of_ptes: flags that unmapping the PTEs gives it: what they knew of it
+ * @zero_pages: pages that hold nothing but zeroes are replaced by the zero page
+ * @listed: the parts but for the first are put on the list that was passed
  */
 struct control_kind {
 	const char *name;
@@ -41,6 +46,8 @@ struct control_kind {
 	unsigned int fault_allocs;
 	unsigned long of_pmd;
 	unsigned long of_ptes;
+	bool zero_pages;
+	bool listed;
 };
 
 static struct folio *make_device(struct thp_fixture *f, unsigned int order)
@@ -68,6 +75,8 @@ static const struct control_kind
 		.fault_allocs = 1,
 		.of_pmd = BIT(PG_dirty),
 		.of_ptes = BIT(PG_dirty),
+		.zero_pages = true,
+		.listed = true,
 	},
 	shmem = {
 		.name = "shmem",
@@ -76,6 +85,7 @@ static const struct control_kind
 		.parts = THP_UNMAPPED,
 		.of_pmd = BIT(PG_dirty) | BIT(PG_referenced),
 		.of_ptes = BIT(PG_dirty),
+		.listed = true,
 	};
 
 /**
@@ -132,6 +142,15 @@ static const struct control_rows pte_of_pmd_rows[] = {
 	{ &anon, PMD_PAIRS, NR_PMD_PAIRS },
 };
 
+static const struct thp_split_pair to_0_pairs[] = {
+	{ 1, 0 }, { 2, 0 }, { 3, 0 }, { 4, 0 }, { 5, 0 }, { 6, 0 }, { 7, 0 }, { 8, 0 }, { 9, 0 },
+};
+
+static const struct control_rows zeroes_rows[] = {
+	{ &device, to_0_pairs + 1, ARRAY_SIZE(to_0_pairs) - 1 },
+	{ &anon, to_0_pairs + 1, ARRAY_SIZE(to_0_pairs) - 1 },
+};
+
 static const struct control_rows cache_rows[] = {
 	{ &shmem, thp_split_pairs, THP_NR_SPLIT_PAIRS },
 	{ &shmem, order_1_pairs, ARRAY_SIZE(order_1_pairs) },
@@ -177,6 +196,11 @@ static int by_pmd_init(struct kunit *test)
 static int by_ptes_of_pmd_init(struct kunit *test)
 {
 	return register_rows(test, pte_of_pmd_rows, ARRAY_SIZE(pte_of_pmd_rows));
+}
+
+static int zeroes_init(struct kunit *test)
+{
+	return register_rows(test, zeroes_rows, ARRAY_SIZE(zeroes_rows));
 }
 
 static int in_cache_init(struct kunit *test)
@@ -302,6 +326,103 @@ static void mapped_by_ptes_of_pmd_splits(struct kunit *test)
 	split_and_check(test, &ptes);
 }
 
+/* How many of the parts, from the second on, are on @list, in their order */
+static unsigned int count_listed(struct thp_fixture *f, struct list_head *list,
+				 unsigned int new_order)
+{
+	unsigned int nr = 0;
+	struct folio *folio;
+
+	list_for_each_entry(folio, list, lru)
+		if (&folio->page == f->first + ((nr + 1UL) << new_order))
+			nr++;
+	return nr;
+}
+
+/*
+ * Test that parts of a folio that reclaim has isolated go to reclaim's list, and
+ * not to the LRU, with a reference for it; and that device folios, whose lru is
+ * their pgmap, go nowhere.
+ */
+static void parts_go_to_list(struct kunit *test)
+{
+	const struct control_param *p = test->param_value;
+	unsigned int nr = 1U << (p->pair.old_order - p->pair.new_order);
+	struct thp_fixture *f = test->priv;
+	struct thp_state want, part;
+	struct folio *folio, *next;
+	LIST_HEAD(list);
+
+	make_and_check(test, &want, THP_PTES);
+	folio = page_folio(f->first);
+	if (p->kind->listed)
+		KUNIT_EXPECT_TRUE(test, folio_isolate_lru(folio));
+	else
+		folio_get(folio);
+	folio_lock(folio);
+	KUNIT_EXPECT_EQ(test, 0, split_huge_page_to_list_to_order(&folio->page, &list,
+								  p->pair.new_order));
+	folio_unlock(folio);
+	KUNIT_EXPECT_EQ(test, count_listed(f, &list, p->pair.new_order),
+			p->kind->listed ? nr - 1 : 0);
+	KUNIT_EXPECT_EQ(test, list_count_nodes(&list), p->kind->listed ? nr - 1 : 0);
+
+	f->flags |= p->kind->of_ptes;
+	p->kind->want(f, &part, p->pair.new_order, p->kind->parts);
+	KUNIT_EXPECT_EQ(test, folio_ref_count(folio), part.refcount + 1);
+	list_for_each_entry_safe(folio, next, &list, lru) {
+		KUNIT_EXPECT_FALSE(test, folio_test_lru(folio));
+		KUNIT_EXPECT_EQ(test, folio_ref_count(folio), part.refcount + 1);
+		list_del(&folio->lru);
+		folio_putback_lru(folio);
+	}
+	if (p->kind->listed)
+		folio_putback_lru(page_folio(f->first));
+	else
+		folio_put(page_folio(f->first));
+	lru_add_drain();
+
+	thp_want_row(&part, nr);
+	part.split[p->pair.old_order] = 1;
+	part.split_deferred[p->pair.old_order] = p->kind->split_deferred;
+	thp_ledger_expect_each(f, f->first, nr, &part, "all put back");
+}
+
+/*
+ * Test that pages of anonymous memory that hold nothing but zeroes are given
+ * back, and the zero page is mapped in their place; and that a device keeps what
+ * it has: the kernel cannot look at it.
+ */
+static void zeroes_are_given_back(struct kunit *test)
+{
+	const struct control_param *p = test->param_value;
+	struct thp_fixture *f = test->priv;
+	unsigned long nr = 1UL << p->pair.old_order, last = nr - 1;
+	const unsigned long given = p->kind->zero_pages;
+	struct folio *folio = p->kind->make(f, p->pair.old_order);
+	struct page *page = f->first + last;
+	struct folio *found;
+
+	memset(folio_is_zone_device(folio) ? fake_zdev_data(f->zdev, page) : page_address(page),
+	       0, PAGE_SIZE);
+	folio_get(folio);
+	folio_lock(folio);
+	KUNIT_EXPECT_EQ(test, 0, split_huge_page_to_list_to_order(&folio->page, NULL,
+								  p->pair.new_order));
+	folio_unlock(folio);
+	folio_put(folio);
+
+	thp_ledger_capture_totals(f, &f->after);
+	KUNIT_EXPECT_EQ(test, f->after.rss, nr - given);
+	KUNIT_EXPECT_EQ(test, f->after.anon_mapped, nr - given);
+	KUNIT_EXPECT_EQ(test, f->after.pmd_leaves, nr);
+	found = thp_fixture_folio_at(f, f->addr + last * PAGE_SIZE);
+	KUNIT_EXPECT_PTR_EQ(test, found, given ? page_folio(ZERO_PAGE(0)) : page_folio(page));
+	KUNIT_EXPECT_EQ(test, page_ref_count(page), 1 - given);
+	found = thp_fixture_folio_at(f, f->addr);
+	KUNIT_EXPECT_PTR_EQ(test, found, page_folio(f->first));
+}
+
 /* Test that a folio that only the page cache knows is split there. */
 static void in_page_cache_splits(struct kunit *test)
 {
@@ -376,10 +497,6 @@ static void impossible_order_returns_einval(struct kunit *test)
 	folio_unlock(folio);
 	folio_put(folio);
 }
-
-static const struct thp_split_pair to_0_pairs[] = {
-	{ 1, 0 }, { 2, 0 }, { 3, 0 }, { 4, 0 }, { 5, 0 }, { 6, 0 }, { 7, 0 }, { 8, 0 }, { 9, 0 },
-};
 
 static const struct control_rows shmem_to_0_rows[] = {
 	{ &shmem, to_0_pairs, ARRAY_SIZE(to_0_pairs) },
@@ -456,6 +573,10 @@ static struct kunit_case thp_split_control_cases[] = {
 				   by_pmd_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(mapped_by_ptes_of_pmd_splits, kunit_array_gen_params,
 				   by_ptes_of_pmd_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(parts_go_to_list, kunit_array_gen_params,
+				   by_ptes_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(zeroes_are_given_back, kunit_array_gen_params,
+				   zeroes_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(in_page_cache_splits, kunit_array_gen_params,
 				   in_cache_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(impossible_order_returns_einval, kunit_array_gen_params,

@@ -197,6 +197,24 @@ static void check_splittable_says(struct kunit *test)
 	p->kind->end(f, folio);
 }
 
+/* Test that folio_check_splittable() warns of a folio that is not locked. */
+static void check_splittable_warns_if_unlocked(struct kunit *test)
+{
+	const struct thp_split_pair *p = test->param_value;
+	struct thp_fixture *f = test->priv;
+	struct folio *folio = make_system(f, p->old_order);
+
+	folio_unlock(folio);
+	kunit_warning_suppress(test) {
+		suppress_printk = 1;
+		folio_check_splittable(folio, p->new_order, SPLIT_TYPE_UNIFORM);
+		suppress_printk = 0;
+		KUNIT_EXPECT_SUPPRESSED_WARNING_COUNT(test, IS_ENABLED(CONFIG_DEBUG_VM));
+	}
+	folio_lock(folio);
+	end_system(f, folio);
+}
+
 /* What folio_check_splittable(), or __folio_split() before it, would refuse */
 static const struct thp_split_pair refused_pairs[] = {
 	{ 2, 1 }, { 3, 1 }, { 4, 1 }, { 5, 1 }, { 6, 1 }, { 7, 1 }, { 8, 1 }, { 9, 1 },
@@ -316,6 +334,8 @@ static void device_to_larger_order_is_refused(struct kunit *test)
 static struct kunit_case thp_split_refused_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(check_splittable_says, kunit_array_gen_params,
 				   splittable_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(check_splittable_warns_if_unlocked, kunit_array_gen_params,
+				   thp_split_to_0_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(device_to_order1_or_same_is_refused, kunit_array_gen_params,
 				   refused_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(system_to_order1_or_same_is_refused, kunit_array_gen_params,
