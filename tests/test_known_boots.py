@@ -115,6 +115,14 @@ class TablesTest(KnownBugsCase):
                       '      trap_known.reused_keeps_flags  kernel>=7.2\n', out)
         self.assertFalse(self.cache.exists())
 
+    def test_list_prints_what_must_be_shown_without_a_kernel(self):
+        self.put('project/tests/trace', 'op 1 = init\nop 1  trap_known.plain\n')
+        out = self.expect(0, 'list', '--trace', cwd=self.top).stdout
+        self.assertIn('op 1     init\n         - trap_known.plain\n', out)
+        self.assertIn('47 rows, 46 without a case; 0 cases that are not in', out)
+        (self.project / 'tests/trace').unlink()
+        self.assertIn('git checkout -- tests/trace', self.expect(4, 'list', '--trace').stderr)
+
     def test_table_that_is_gone_or_wrong_is_told_before_the_build(self):
         self.table.write_text('LB6\n\tclaim x\n')
         self.assertIn('line 1: LB6 has no case', self.expect(2, 'run').stderr)

@@ -27,7 +27,7 @@ commands:
   run [GLOB]     build if needed, boot, run the suites, one verdict
   build          prepare the tree and build the kernel only
   exec [GLOB]    run the kernel that was built last
-  list [GLOB]    tests, --suites, --variants, --kernels, or --known-bugs
+  list [GLOB]    tests, --suites, --variants, --kernels, --known-bugs or --trace
   selftest NAME  upstream's own selftest, unmodified, in that UML
   coverage       what of the code under test the suites execute (gcov)
   mutants [DIR]  which faults in the kernel the suites notice
@@ -117,7 +117,8 @@ def make_parser() -> argparse.ArgumentParser:
     what = lists.add_mutually_exclusive_group()
     for name, text in (("suites", "the suites"), ("variants", "for --variant"),
                        ("kernels", "packages that are supported"),
-                       ("known-bugs", "bugs of the kernel that a case shows")):
+                       ("known-bugs", "bugs of the kernel that a case shows"),
+                       ("trace", "what must be shown, and by which case")):
         what.add_argument("--" + name, dest="what", action="store_const", const=name, help=text)
     coverage.arguments(command("coverage", coverage.main, coverage.DESCRIPTION))
     mutants.arguments(command("mutants", mutants.main, mutants.DESCRIPTION))

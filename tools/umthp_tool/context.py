@@ -39,6 +39,7 @@ class Context:
                              kunitconfig=ROOT / "kunitconfig",
                              expected=ROOT / "tests" / "expected_tests")
         self.known_bugs = ROOT / "tests" / "known_bugs"
+        self.trace = ROOT / "tests" / "trace"
         self.seconds: Dict[str, float] = {"sync": 0.0, "build": 0.0, "run": 0.0}
         self.prepared: Optional[Prepared] = None
         self._support: Optional[Support] = None

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 
-from . import config, expected, known_bugs
+from . import config, expected, known_bugs, trace
 from .context import Context
 from .errors import EXIT_PASS
 from .run_boots import filters, list_tests
@@ -24,6 +24,9 @@ def _lines(args: argparse.Namespace, context: Context) -> "list[str]":
                 for entry in context.support.kernels]
     if args.what == "known-bugs":
         return known_bugs.table(known_bugs.load(context.known_bugs))
+    if args.what == "trace":
+        return trace.table(trace.load(context.trace),
+                           expected.required(context.layout.expected))
     if args.glob:
         expected.check_glob(args.glob)
     with context.kernel() as kernel:
