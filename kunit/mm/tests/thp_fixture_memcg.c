@@ -4,6 +4,7 @@
  * space would do it, but for the mount point.
  */
 #include <linux/cgroup.h>
+#include <linux/cpumask.h>
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
@@ -14,8 +15,10 @@
 #include <linux/mount.h>
 #include <linux/page_counter.h>
 #include <linux/percpu-refcount.h>
+#include <linux/sched.h>
 #include <linux/syscalls.h>
 
+#include "../memcontrol-v1.h"
 #include "thp_fixture_memcg.h"
 #include "thp_fixture_syscall.h"
 
@@ -30,11 +33,10 @@ static const char * const cgroup_names[] = {
 	[THP_MEMCG_NO_LIST]	= "device_private_thp_no_list",
 };
 
-/* echo $what > cgroup.subtree_control, in the root */
-static int control_subtree(const char *what)
+/* echo $what > $name, below the root */
+static int write_file(const char *name, const char *what)
 {
-	struct file *file = file_open_root_mnt(cgroup_mnt, "cgroup.subtree_control",
-					       O_WRONLY, 0);
+	struct file *file = file_open_root_mnt(cgroup_mnt, name, O_WRONLY, 0);
 	loff_t pos = 0;
 	ssize_t ret;
 
@@ -44,6 +46,11 @@ static int control_subtree(const char *what)
 	fput(file);
 	flush_delayed_fput();
 	return ret < 0 ? ret : 0;
+}
+
+static int control_subtree(const char *what)
+{
+	return write_file("cgroup.subtree_control", what);
 }
 
 /* A descriptor of the root of cgroup2 */
@@ -178,6 +185,54 @@ void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which)
 }
 
 /**
+ * thp_fixture_enter_memcg() - charge what the mm of the fixture faults in, too
+ * @f: fixture, after thp_fixture_own_memcg() for THP_MEMCG_USUAL
+ *
+ * The thread of the test, which owns the mm, moves to the cgroup. So page faults,
+ * page tables and copies are charged there as well. The test has to move it back.
+ *
+ * The thread stays on its CPU from here on, for thp_memcg_drained_usage().
+ *
+ * Context: the thread of the test.
+ */
+void thp_fixture_enter_memcg(struct thp_fixture *f)
+{
+	char name[64];
+
+	snprintf(name, sizeof(name), "%s/cgroup.procs", cgroup_names[THP_MEMCG_USUAL]);
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	KUNIT_ASSERT_EQ(f->test, write_file(name, "0"), 0);
+}
+
+/**
+ * thp_fixture_leave_memcg() - undo thp_fixture_enter_memcg()
+ * @f: fixture; what is charged stays charged
+ *
+ * Context: the thread of the test.
+ */
+void thp_fixture_leave_memcg(struct thp_fixture *f)
+{
+	KUNIT_EXPECT_EQ(f->test, write_file("cgroup.procs", "0"), 0);
+}
+
+/**
+ * thp_memcg_drained_usage() - pages that somebody in the cgroup really has
+ * @f: fixture, after thp_fixture_own_memcg()
+ *
+ * As thp_memcg_usage(), less what this CPU keeps for the next time. What is kept
+ * of pages for kernel objects goes to what is kept of pages, so it takes two calls.
+ *
+ * Context: process context; nothing was charged to the cgroup on other CPUs.
+ * Return: number of pages, with those of page tables and other kernel memory.
+ */
+s64 thp_memcg_drained_usage(const struct thp_fixture *f)
+{
+	drain_all_stock(f->charge_to);
+	drain_all_stock(f->charge_to);
+	return thp_memcg_usage(f);
+}
+
+/**
  * thp_memcg_usage() - pages that are charged to the cgroup of the test
  * @f: fixture, after thp_fixture_own_memcg()
  *
@@ -230,7 +285,20 @@ void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which)
 	kunit_skip(f->test, "no memory cgroups, or no way to call mkdirat()");
 }
 
+void thp_fixture_enter_memcg(struct thp_fixture *f)
+{
+}
+
+void thp_fixture_leave_memcg(struct thp_fixture *f)
+{
+}
+
 s64 thp_memcg_usage(const struct thp_fixture *f)
+{
+	return 0;
+}
+
+s64 thp_memcg_drained_usage(const struct thp_fixture *f)
 {
 	return 0;
 }

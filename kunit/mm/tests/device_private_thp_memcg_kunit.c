@@ -1,0 +1,278 @@
+// SPDX-License-Identifier: GPL-2.0-only
+/*
+ * Device-private folios of every order, charged to a memory cgroup that is not
+ * the root: the page counter, exact to the page, wherever the folio goes.
+ */
+#include <kunit/test.h>
+#include <linux/memcontrol.h>
+#include <linux/mm.h>
+#include <linux/mman.h>
+
+#include "../internal.h"
+#include "fake_zone_device_migrate.h"
+#include "thp_fixture_forms.h"
+#include "thp_fixture_memcg.h"
+
+/* What the test and its mm allocate is charged to a cgroup from here on. */
+static void enter(struct thp_fixture *f)
+{
+	thp_fixture_own_memcg(f, THP_MEMCG_USUAL);
+	thp_fixture_enter_memcg(f);
+}
+
+/* Pages that are uncharged when the folio is unmapped: its own, and what is deposited */
+static s64 pages_of(const struct thp_form *form)
+{
+	return (1L << form->order) + (form->where == THP_PMD);
+}
+
+/*
+ * Test that a folio of the device is charged with all of its pages while it is
+ * mapped, that nothing is charged or uncharged when a fault moves it to system
+ * memory, and that unmapping gives all of it back.
+ */
+static void fault_moves_charge(struct kunit *test)
+{
+	const struct thp_form *form = test->param_value;
+	struct thp_fixture *f = test->priv;
+	s64 mapped;
+	struct folio *folio;
+
+	enter(f);
+	folio = thp_fixture_place(f, form);
+	mapped = thp_memcg_drained_usage(f);
+	rcu_read_lock();
+	KUNIT_EXPECT_PTR_EQ(test, folio_memcg(folio), f->charge_to);
+	rcu_read_unlock();
+
+	fake_zdev_set_fault_order(f->zdev, form->order);
+	KUNIT_EXPECT_EQ(test, thp_fixture_fault(f, f->addr, 0), 0);
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), mapped);
+	thp_expect_back(f, form, NULL, "fault");
+
+	KUNIT_EXPECT_EQ(test, do_madvise(f->mm, f->addr, HPAGE_PMD_SIZE, MADV_DONTNEED), 0);
+	lru_add_drain();
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), mapped - pages_of(form));
+	thp_fixture_leave_memcg(f);
+}
+
+/* Test that unmapping a folio that is with the device uncharges it, all at once. */
+static void zap_uncharges_folio(struct kunit *test)
+{
+	const struct thp_form *form = test->param_value;
+	struct thp_fixture *f = test->priv;
+	s64 mapped;
+	struct folio *folio;
+
+	enter(f);
+	folio = thp_fixture_place(f, form);
+	mapped = thp_memcg_drained_usage(f);
+	KUNIT_EXPECT_EQ(test, do_madvise(f->mm, f->addr, HPAGE_PMD_SIZE, MADV_DONTNEED), 0);
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f),
+			mapped - pages_of(form));
+	KUNIT_EXPECT_EQ(test, folio->memcg_data, 0);
+	thp_expect_gone(f, form, "unmapped");
+	thp_fixture_leave_memcg(f);
+}
+
+/*
+ * Test that a folio of which half is unmapped stays charged as a whole, as its
+ * memory stays in use as a whole, until a fault splits it and frees that half.
+ */
+static void zap_of_half_keeps_charge_until_split(struct kunit *test)
+{
+	const struct thp_form *form = test->param_value;
+	const unsigned long half = 1UL << (form->order - 1);
+	struct thp_fixture *f = test->priv;
+	s64 mapped;
+
+	enter(f);
+	thp_fixture_place(f, form);
+	mapped = thp_memcg_drained_usage(f);
+	KUNIT_EXPECT_EQ(test, do_madvise(f->mm, f->addr + half * PAGE_SIZE, half * PAGE_SIZE,
+					 MADV_DONTNEED), 0);
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), mapped);
+
+	fake_zdev_set_fault_order(f->zdev, form->order);
+	KUNIT_EXPECT_EQ(test, thp_fixture_fault(f, f->addr, 0), 0);
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), mapped - half);
+
+	KUNIT_EXPECT_EQ(test, do_madvise(f->mm, f->addr, HPAGE_PMD_SIZE, MADV_DONTNEED), 0);
+	lru_add_drain();
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), mapped - 2 * half);
+	thp_fixture_leave_memcg(f);
+}
+
+/* Test that a fault that can't be served changes no charge. */
+static void fault_without_destination_keeps_charge(struct kunit *test)
+{
+	const struct thp_form *form = test->param_value;
+	struct thp_fixture *f = test->priv;
+	s64 mapped;
+
+	enter(f);
+	thp_fixture_place(f, form);
+	mapped = thp_memcg_drained_usage(f);
+	fake_zdev_set_fault_order(f->zdev, form->order);
+	fake_zdev_fail_from(f->zdev, FAKE_ZDEV_POINT_RAM_ALLOC, 1);
+	KUNIT_EXPECT_EQ(test, thp_fixture_fault(f, f->addr, 0), VM_FAULT_SIGBUS);
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), mapped);
+	KUNIT_EXPECT_EQ(test, do_madvise(f->mm, f->addr, HPAGE_PMD_SIZE, MADV_DONTNEED), 0);
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f),
+			mapped - pages_of(form));
+	thp_fixture_leave_memcg(f);
+}
+
+/**
+ * struct trip_param - system memory that goes to the device
+ * @order: of its folio
+ * @freed: page tables freed when all is unmapped: that deposited for a PMD
+ * @name: description
+ */
+struct trip_param {
+	unsigned int order;
+	unsigned int freed;
+	const char *name;
+};
+
+static const struct trip_param trip_params[] = {
+	{ 0, 0, "order0" }, { 2, 0, "order2" }, { 3, 0, "order3" }, { 4, 0, "order4" },
+	{ 5, 0, "order5" }, { 6, 0, "order6" }, { 7, 0, "order7" }, { 8, 0, "order8" },
+	{ 9, 1, "order9" },
+};
+
+static void trip_desc(struct kunit *test, const void *param, char *desc)
+{
+	const struct trip_param *p = param;
+
+	strscpy(desc, p->name, KUNIT_PARAM_DESC_SIZE);
+}
+
+static int trip_params_init(struct kunit *test)
+{
+	kunit_register_params_array(test, trip_params, ARRAY_SIZE(trip_params), trip_desc);
+	return 0;
+}
+
+/*
+ * Test that the charge of system memory goes to the device and back with it:
+ * migration charges nothing and uncharges nothing.
+ */
+static void migration_moves_charge(struct kunit *test)
+{
+	const struct trip_param *p = test->param_value;
+	struct thp_fixture *f = test->priv;
+	unsigned long end_addr = f->addr + (PAGE_SIZE << p->order);
+	s64 mapped;
+
+	enter(f);
+	thp_fixture_touch(f, p->order);
+	mapped = thp_memcg_drained_usage(f);
+	KUNIT_EXPECT_EQ(test, fake_zdev_migrate_to_device(f->zdev, f->mm, f->addr, end_addr,
+							  FAKE_ZDEV_DST_AS_SOURCE),
+			1L << p->order);
+	lru_add_drain();
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), mapped);
+	KUNIT_EXPECT_EQ(test, fake_zdev_migrate_to_ram(f->zdev, f->mm, f->addr, end_addr,
+						       FAKE_ZDEV_DST_AS_SOURCE),
+			1L << p->order);
+	lru_add_drain();
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), mapped);
+
+	KUNIT_EXPECT_EQ(test, do_madvise(f->mm, f->addr, HPAGE_PMD_SIZE, MADV_DONTNEED), 0);
+	lru_add_drain();
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), mapped - (1UL << p->order) - p->freed);
+	thp_fixture_leave_memcg(f);
+}
+
+/* Test that fork charges no page of the folio again, and that a copy is charged. */
+static void copy_after_fork_charges_one_page(struct kunit *test)
+{
+	const struct thp_form *form = test->param_value;
+	struct thp_fixture *f = test->priv;
+	s64 forked;
+
+	enter(f);
+	thp_fixture_place(f, form);
+	thp_fixture_fork(f);
+	forked = thp_memcg_drained_usage(f);
+	fake_zdev_set_fault_order(f->zdev, form->order);
+	KUNIT_EXPECT_EQ(test, thp_fixture_fault(f, f->addr, FAULT_FLAG_WRITE), 0);
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), forked);
+	/* Copies a page. A PMD becomes a table, which was deposited. */
+	KUNIT_EXPECT_EQ(test, thp_fixture_fault(f, f->addr, FAULT_FLAG_WRITE), 0);
+	lru_add_drain();
+	KUNIT_EXPECT_EQ(test, thp_memcg_drained_usage(f), forked + 1);
+	thp_fixture_leave_memcg(f);
+}
+
+/*
+ * Test that a folio whose memory cgroup is removed meanwhile is charged to the
+ * parent, and that it comes back, and is freed, as any other.
+ */
+static void folio_of_removed_cgroup_comes_back(struct kunit *test)
+{
+	const struct thp_form *form = test->param_value;
+	struct thp_fixture *f = test->priv;
+	struct folio *folio;
+
+	thp_fixture_own_memcg(f, THP_MEMCG_USUAL);
+	folio = thp_fixture_place(f, form);
+	thp_memcg_disable();
+	KUNIT_EXPECT_FALSE(test, mem_cgroup_online(f->charge_to));
+	rcu_read_lock();
+	KUNIT_EXPECT_PTR_EQ(test, folio_memcg(folio), root_mem_cgroup);
+	rcu_read_unlock();
+
+	fake_zdev_set_fault_order(f->zdev, form->order);
+	KUNIT_EXPECT_EQ(test, thp_fixture_fault(f, f->addr, 0), 0);
+	thp_expect_back(f, form, NULL, "fault");
+	rcu_read_lock();
+	KUNIT_EXPECT_PTR_EQ(test, folio_memcg(thp_fixture_folio_at(f, f->addr)),
+			    root_mem_cgroup);
+	rcu_read_unlock();
+	KUNIT_EXPECT_EQ(test, do_madvise(f->mm, f->addr, HPAGE_PMD_SIZE, MADV_DONTNEED), 0);
+	KUNIT_EXPECT_EQ(test, thp_memcg_enable(), 0);
+}
+
+static int memcg_suite_init(struct kunit_suite *suite)
+{
+	return thp_memcg_enable();
+}
+
+static void memcg_suite_exit(struct kunit_suite *suite)
+{
+	thp_memcg_disable();
+}
+
+static struct kunit_case device_private_thp_memcg_cases[] = {
+	KUNIT_CASE_PARAM_WITH_INIT(fault_moves_charge,
+				   kunit_array_gen_params, thp_form_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(zap_uncharges_folio,
+				   kunit_array_gen_params, thp_form_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(zap_of_half_keeps_charge_until_split,
+				   kunit_array_gen_params, thp_large_form_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(fault_without_destination_keeps_charge,
+				   kunit_array_gen_params, thp_form_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(migration_moves_charge,
+				   kunit_array_gen_params, trip_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(copy_after_fork_charges_one_page,
+				   kunit_array_gen_params, thp_form_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(folio_of_removed_cgroup_comes_back,
+				   kunit_array_gen_params, thp_form_params_init, NULL),
+	{}
+};
+
+static struct kunit_suite device_private_thp_memcg_suite = {
+	.name = "device_private_thp_memcg",
+	.suite_init = memcg_suite_init,
+	.suite_exit = memcg_suite_exit,
+	.init = thp_fixture_init,
+	.exit = thp_fixture_exit,
+	.test_cases = device_private_thp_memcg_cases,
+};
+
+kunit_test_suite(device_private_thp_memcg_suite);
+
+MODULE_DESCRIPTION("KUnit tests: charges of device-private THPs");
+MODULE_LICENSE("GPL");
