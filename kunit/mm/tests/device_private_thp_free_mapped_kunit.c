@@ -7,6 +7,8 @@
 #include <linux/migrate.h>
 #include <linux/mman.h>
 #include <linux/mm_inline.h>
+#include <linux/swap.h>
+#include <linux/syscalls.h>
 
 #include "../internal.h"
 #include "fake_zone_device_migrate.h"
@@ -356,25 +358,60 @@ static int init_large(struct kunit *test)
 	return 0;
 }
 
-/* Touch a page, and put it on the list of active or of unevictable pages. */
-static void touch_as(struct thp_fixture *f, unsigned int flag)
-{
-	struct folio *folio = thp_fixture_touch(f, 0);
-
-	folio_get(folio);
-	KUNIT_ASSERT_TRUE(f->test, folio_isolate_lru(folio));
-	clear_bit(PG_active, &folio->flags.f);
-	set_bit(flag, &folio->flags.f);
-	folio_putback_lru(folio);
-	folio_put(folio);
-}
-
 static void migrate_out(struct thp_fixture *f)
 {
 	KUNIT_ASSERT_EQ(f->test,
 			fake_zdev_migrate_to_device(f->zdev, f->mm, f->addr,
 						    f->addr + PAGE_SIZE,
 						    FAKE_ZDEV_DST_AS_SOURCE), 1);
+}
+
+/*
+ * A page that a child has locked in memory goes to the device, and is unmapped
+ * there. try_to_migrate() unlocks it while it is isolated, so that PG_unevictable
+ * stays until it is put back, and moves to the page of the device instead.
+ */
+static void leave_unevictable_behind(struct thp_fixture *f)
+{
+	struct kunit *test = f->test;
+	struct mm_struct *child;
+	long ret;
+
+	thp_fixture_touch(f, 0);
+	child = thp_fixture_fork(f);
+	thp_fixture_switch_mm(f, f->mm, child);
+	/* mlock() of what can be written to would make a copy of the page. */
+	ret = sys_mprotect(f->addr, PAGE_SIZE, PROT_READ);
+	if (!ret)
+		ret = sys_mlock(f->addr, PAGE_SIZE);
+	thp_fixture_switch_mm(f, child, f->mm);
+	KUNIT_ASSERT_EQ(test, ret, 0);
+	lru_add_drain();
+	KUNIT_ASSERT_TRUE(test, folio_test_unevictable(thp_fixture_folio_at(f, f->addr)));
+
+	migrate_out(f);
+	thp_fixture_end_child(f, child);
+	KUNIT_ASSERT_EQ(test, do_madvise(f->mm, f->addr, PAGE_SIZE, MADV_DONTNEED), 0);
+	/* mlock and munlock hold it until then. */
+	lru_add_drain();
+	KUNIT_ASSERT_EQ(test, fake_zdev_nr_free(f->zdev), fake_zdev_nr_pages(f->zdev));
+}
+
+/*
+ * Test that a page of the device does not know of the mlock() of a process that
+ * has used it before. Known bug LB11: it does.
+ */
+static void page_of_locked_page_is_evictable(struct kunit *test)
+{
+	struct thp_fixture *f = test->priv;
+	struct folio *folio;
+
+	leave_unevictable_behind(f);
+	folio = fake_zdev_alloc_at(f->zdev, 0, 0);
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	thp_known_bug(test, "LB11", folio_test_unevictable(folio), 0, 1,
+		      "PG_unevictable of a page that was locked in memory once");
+	fake_zdev_release(folio);
 }
 
 /*
@@ -385,14 +422,14 @@ static void migrate_out(struct thp_fixture *f)
 static void active_page_after_unevictable_one_comes_back(struct kunit *test)
 {
 	struct thp_fixture *f = test->priv;
+	struct folio *folio;
 
 	thp_known_bug_own_boot(test, "LB11_BUG");
-	/* As a range that is mlock()ed, goes to the device, and is unmapped there */
-	touch_as(f, PG_unevictable);
-	migrate_out(f);
-	KUNIT_ASSERT_EQ(test, do_madvise(f->mm, f->addr, PAGE_SIZE, MADV_DONTNEED), 0);
-
-	touch_as(f, PG_active);
+	leave_unevictable_behind(f);
+	folio = thp_fixture_touch(f, 0);
+	folio_activate(folio);
+	lru_add_drain();
+	KUNIT_ASSERT_TRUE(test, folio_test_active(folio));
 	migrate_out(f);
 	thp_fixture_read_back(f, 0, "CPU fault");
 	thp_known_bug_fixed(test, "LB11_BUG", "an active page after an unevictable one");
@@ -409,6 +446,7 @@ static struct kunit_case device_private_thp_free_mapped_cases[] = {
 				   kunit_array_gen_params, init_evict, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(page_of_dead_folio_migrates_without_workingset,
 				   kunit_array_gen_params, init_large, NULL),
+	KUNIT_CASE(page_of_locked_page_is_evictable),
 	KUNIT_CASE(active_page_after_unevictable_one_comes_back),
 	{}
 };
