@@ -37,7 +37,7 @@ struct thp_attempt {
 typedef void (*thp_sabotage_t)(struct thp_world *w, const struct thp_step *step, void *arg);
 
 /* thp_random_generate.c */
-void thp_random_next(struct rnd_state *rnd, const struct thp_model *m, struct thp_step *step);
+void thp_random_next(struct rnd_state *rnd, const struct thp_memory *m, struct thp_step *step);
 void thp_random_try(struct kunit *test, u64 seed, unsigned int nr_steps,
 		    struct thp_sequence *seq, struct thp_attempt *attempt,
 		    thp_sabotage_t sabotage, void *arg);

@@ -50,7 +50,7 @@ static enum thp_op random_op(struct rnd_state *rnd)
 /* Whole PMDs most of the time, and all kinds of parts of them */
 static void random_range(struct rnd_state *rnd, struct thp_step *step)
 {
-	unsigned int slot = below(rnd, THP_MODEL_SLOTS) * HPAGE_PMD_NR;
+	unsigned int slot = below(rnd, THP_MEMORY_SLOTS) * HPAGE_PMD_NR;
 
 	switch (below(rnd, 8)) {
 	case 0:
@@ -67,7 +67,7 @@ static void random_range(struct rnd_state *rnd, struct thp_step *step)
 		break;
 	case 3:
 		/* The end of one and the beginning of the next */
-		step->first = below(rnd, THP_MODEL_PAGES - HPAGE_PMD_NR);
+		step->first = below(rnd, THP_MEMORY_PAGES - HPAGE_PMD_NR);
 		step->nr = HPAGE_PMD_NR;
 		break;
 	case 4:
@@ -113,18 +113,18 @@ static void random_failure(struct rnd_state *rnd, struct thp_step *step)
  * The same numbers and the same model give the same step. None that is known to
  * bring down the kernel is among them.
  */
-void thp_random_next(struct rnd_state *rnd, const struct thp_model *m, struct thp_step *step)
+void thp_random_next(struct rnd_state *rnd, const struct thp_memory *m, struct thp_step *step)
 {
 	do {
 		*step = (struct thp_step) { .op = random_op(rnd) };
 		step->mm = m->has_child && !below(rnd, 3);
 		random_range(rnd, step);
-		step->to = (step->first + below(rnd, 2 * THP_MODEL_SLOTS) * HPAGE_PMD_NR / 2) %
-			   THP_MODEL_PAGES;
+		step->to = (step->first + below(rnd, 2 * THP_MEMORY_SLOTS) * HPAGE_PMD_NR / 2) %
+			   THP_MEMORY_PAGES;
 		step->policy = random_policy(rnd);
 		step->order = below(rnd, HPAGE_PMD_ORDER);
 		random_failure(rnd, step);
-	} while (!thp_model_allows(m, step) || thp_model_known_crash(m, step));
+	} while (!thp_memory_allows(m, step) || thp_memory_known_crash(m, step));
 }
 
 static void begin_attempt(struct thp_world *w, struct thp_attempt *attempt,

@@ -61,7 +61,7 @@ enum thp_op {
  * struct thp_step - one step
  * @op: what is done
  * @mm: by whom: 0: the parent, 1: the child
- * @first: number of the first page, 0..THP_MODEL_PAGES - 1
+ * @first: number of the first page, 0..THP_MEMORY_PAGES - 1
  * @nr: number of pages
  * @to: MREMAP: number of the first page of where they go
  * @policy: enum fake_zdev_policy: destinations in a migration by the driver

@@ -21,7 +21,7 @@
 #define WORLD_BASE	(16 * HPAGE_PMD_SIZE)
 
 /* Most of what a single step can log: each page allocated, copied, split off, freed */
-#define WORLD_EVENTS	(4 * THP_MODEL_PAGES + 64)
+#define WORLD_EVENTS	(4 * THP_MEMORY_PAGES + 64)
 
 /**
  * thp_world_wrong() - say what is wrong, unless something was wrong before
@@ -106,7 +106,7 @@ struct thp_world *thp_world_begin(struct kunit *test)
 	f->taint = get_taint();
 	f->zdev = fake_zdev_create(test, &params);
 	f->peer = fake_zdev_create(test, &params);
-	KUNIT_ASSERT_EQ(test, fake_zdev_nr_pages(f->zdev), THP_MODEL_CAPACITY);
+	KUNIT_ASSERT_EQ(test, fake_zdev_nr_pages(f->zdev), THP_MEMORY_CAPACITY);
 	thp_fixture_alloc_scratch(f);
 	w->mms[0] = new_mm(w);
 	KUNIT_ASSERT_NOT_NULL(test, w->mms[0]);
@@ -117,10 +117,10 @@ struct thp_world *thp_world_begin(struct kunit *test)
 	thp_fixture_rebase(f);
 	f->why = w->why;
 	f->why_size = sizeof(w->why);
-	thp_model_init(&w->m);
+	thp_memory_init(&w->m);
 
 	kthread_use_mm(w->mms[0]);
-	if (map(w, 0, THP_MODEL_PAGES - HPAGE_PMD_NR))
+	if (map(w, 0, THP_MEMORY_PAGES - HPAGE_PMD_NR))
 		thp_world_wrong(w, "no memory for a VMA");
 	return w;
 }
@@ -131,7 +131,7 @@ static unsigned int do_write(struct thp_world *w, const struct thp_step *step)
 	u32 version = w->m.versions;
 
 	for (i = step->first; i < step->first + step->nr; i++) {
-		const struct thp_model_page *page = &w->m.pages[step->mm][i];
+		const struct thp_memory_page *page = &w->m.pages[step->mm][i];
 		u64 __user *at = (u64 __user *)addr_of(w, i);
 		bool failed = false;
 
@@ -150,7 +150,7 @@ static unsigned int do_read(struct thp_world *w, const struct thp_step *step)
 	unsigned int i, errors = 0;
 
 	for (i = step->first; i < step->first + step->nr; i++) {
-		const struct thp_model_page *page = &w->m.pages[step->mm][i];
+		const struct thp_memory_page *page = &w->m.pages[step->mm][i];
 		const u32 version = page->frame ? w->m.frames[page->frame].version : 0;
 		u64 __user *at = (u64 __user *)addr_of(w, i);
 		u64 word;
@@ -303,9 +303,9 @@ static long perform(struct thp_world *w, const struct thp_step *step)
 	case THP_OP_PEER_TO_DEVICE:
 		return migrate_range(w, step, peer, dev);
 	case THP_OP_EVICT_DEVICE:
-		return min(fake_zdev_evict(dev, 0, THP_MODEL_CAPACITY), 0L);
+		return min(fake_zdev_evict(dev, 0, THP_MEMORY_CAPACITY), 0L);
 	case THP_OP_EVICT_PEER:
-		return min(fake_zdev_evict(peer, 0, THP_MODEL_CAPACITY), 0L);
+		return min(fake_zdev_evict(peer, 0, THP_MEMORY_CAPACITY), 0L);
 	case THP_OP_SPLIT_FOLIO:
 		return split_folio_at(w, step);
 	case THP_OP_SPLIT_PMD:
@@ -380,15 +380,15 @@ bool thp_world_step(struct thp_world *w, const struct thp_step *step)
 
 	if (*w->why)
 		return false;
-	if (!thp_model_allows(&w->m, step) || thp_model_known_crash(&w->m, step))
+	if (!thp_memory_allows(&w->m, step) || thp_memory_known_crash(&w->m, step))
 		return true;
 	w->steps++;
-	thp_model_begin(&w->m);
+	thp_memory_begin(&w->m);
 	set_failure(w, step, true);
 	ret = perform(w, step);
 	set_failure(w, step, false);
 	lru_add_drain();
-	errors = thp_model_apply(&w->m, step, !ret);
+	errors = thp_memory_apply(&w->m, step, !ret);
 	expect_result(w, step, ret, errors);
 	if (w->sabotage)
 		w->sabotage(w, step, w->sabotage_arg);
@@ -434,7 +434,7 @@ bool thp_world_end(struct thp_world *w, char *why)
 	bool good;
 
 	end_child(w);
-	if (vm_munmap(w->base, (unsigned long)THP_MODEL_PAGES << PAGE_SHIFT))
+	if (vm_munmap(w->base, (unsigned long)THP_MEMORY_PAGES << PAGE_SHIFT))
 		thp_world_wrong(w, "end: munmap() fails");
 	lru_add_drain();
 	check_nothing_left(w);

@@ -8,7 +8,7 @@
 #define _THP_WORLD_H
 
 #include "thp_fixture.h"
-#include "thp_model.h"
+#include "thp_memory.h"
 
 #define THP_WORLD_WHY	160
 
@@ -28,9 +28,9 @@
 struct thp_world {
 	struct kunit *test;
 	struct thp_fixture f;
-	struct mm_struct *mms[THP_MODEL_MMS];
+	struct mm_struct *mms[THP_MEMORY_MMS];
 	unsigned long base;
-	struct thp_model m;
+	struct thp_memory m;
 	void (*sabotage)(struct thp_world *w, const struct thp_step *step, void *arg);
 	void *sabotage_arg;
 	unsigned int steps;

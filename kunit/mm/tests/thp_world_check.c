@@ -67,7 +67,7 @@ static bool has_version(const void *data, void *arg)
 static void check_untouched(struct thp_world *w, unsigned int mm, unsigned int i,
 			    const struct thp_leaf *leaf)
 {
-	struct thp_model_page *page = &w->m.pages[mm][i];
+	struct thp_memory_page *page = &w->m.pages[mm][i];
 	const u8 place = place_of(w, leaf);
 	u32 version = 0;
 
@@ -81,7 +81,7 @@ static void check_untouched(struct thp_world *w, unsigned int mm, unsigned int i
 	if (!thp_leaf_data(&w->f, leaf, has_version, &version))
 		thp_world_wrong(w, "page %u of mm %u, which nobody has touched, is not zero",
 				i, mm);
-	page->frame = thp_model_new_frame(&w->m, place, 0);
+	page->frame = thp_memory_new_frame(&w->m, place, 0);
 	w->m.frames[page->frame].page = leaf->page;
 	w->m.frames[page->frame].pmds = leaf->by_pmd;
 }
@@ -89,8 +89,8 @@ static void check_untouched(struct thp_world *w, unsigned int mm, unsigned int i
 static void check_frame(struct thp_world *w, unsigned int mm, unsigned int i,
 			const struct thp_leaf *leaf)
 {
-	struct thp_model_page *page = &w->m.pages[mm][i];
-	struct thp_model_frame *frame = &w->m.frames[page->frame];
+	struct thp_memory_page *page = &w->m.pages[mm][i];
+	struct thp_memory_frame *frame = &w->m.frames[page->frame];
 	const u8 place = place_of(w, leaf);
 
 	/*
@@ -98,11 +98,11 @@ static void check_frame(struct thp_world *w, unsigned int mm, unsigned int i,
 	 * folio is split, see try_to_map_unused_to_zeropage().
 	 */
 	if (place == THP_PLACE_NOWHERE && !frame->version && frame->places & THP_PLACE_RAM) {
-		thp_model_forget(&w->m, mm, i);
+		thp_memory_forget(&w->m, mm, i);
 		return;
 	}
 	if (frame->loose && frame->page && frame->page != leaf->page) {
-		thp_model_forget(&w->m, mm, i);
+		thp_memory_forget(&w->m, mm, i);
 		page->appears = THP_PLACE_RAM | THP_PLACE_DEVICE | THP_PLACE_PEER;
 		check_untouched(w, mm, i, leaf);
 		return;
@@ -127,7 +127,7 @@ static void check_frame(struct thp_world *w, unsigned int mm, unsigned int i,
 static void check_page(struct thp_world *w, unsigned int mm, unsigned int i)
 {
 	struct thp_leaf leaf = thp_leaf_at(w->mms[mm], w->base + ((unsigned long)i << PAGE_SHIFT));
-	struct thp_model_page *page = &w->m.pages[mm][i];
+	struct thp_memory_page *page = &w->m.pages[mm][i];
 
 	page->by_pmd = leaf.by_pmd && leaf.page && !leaf.zero;
 	if (leaf.kind == THP_KIND_MIGRATION || leaf.kind == THP_KIND_OTHER)
@@ -159,12 +159,12 @@ bool thp_world_check(struct thp_world *w)
 {
 	unsigned int mm, i;
 
-	for (i = 1; i < THP_MODEL_FRAMES; i++) {
+	for (i = 1; i < THP_MEMORY_FRAMES; i++) {
 		w->m.frames[i].page = NULL;
 		w->m.frames[i].pmds = 0;
 	}
-	for (mm = 0; mm < THP_MODEL_MMS && w->mms[mm]; mm++)
-		for (i = 0; i < THP_MODEL_PAGES && !*w->why; i++)
+	for (mm = 0; mm < THP_MEMORY_MMS && w->mms[mm]; mm++)
+		for (i = 0; i < THP_MEMORY_PAGES && !*w->why; i++)
 			check_page(w, mm, i);
 	if (*w->why)
 		return false;

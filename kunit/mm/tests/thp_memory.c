@@ -7,27 +7,27 @@
 #include <linux/string.h>
 
 #include "fake_zone_device_migrate.h"
-#include "thp_model.h"
+#include "thp_memory.h"
 
 #define ON_DEVICES	(THP_PLACE_DEVICE | THP_PLACE_PEER)
 
 /**
- * thp_model_init() - an address space in which nothing was touched yet
+ * thp_memory_init() - an address space in which nothing was touched yet
  * @m: model
  */
-void thp_model_init(struct thp_model *m)
+void thp_memory_init(struct thp_memory *m)
 {
 	unsigned int i;
 
 	memset(m, 0, sizeof(*m));
-	for (i = 0; i < THP_MODEL_PAGES - HPAGE_PMD_NR; i++) {
+	for (i = 0; i < THP_MEMORY_PAGES - HPAGE_PMD_NR; i++) {
 		m->pages[0][i].vma = true;
 		m->pages[0][i].writable = true;
 	}
 }
 
 /**
- * thp_model_new_frame() - take a free frame
+ * thp_memory_new_frame() - take a free frame
  * @m: model
  * @places: where it may be
  * @version: its data
@@ -36,21 +36,21 @@ void thp_model_init(struct thp_model *m)
  *
  * Return: the frame, with one user.
  */
-u16 thp_model_new_frame(struct thp_model *m, u8 places, u32 version)
+u16 thp_memory_new_frame(struct thp_memory *m, u8 places, u32 version)
 {
 	u16 i = m->last_frame;
 
 	do {
-		i = i % (THP_MODEL_FRAMES - 1) + 1;
+		i = i % (THP_MEMORY_FRAMES - 1) + 1;
 	} while (m->frames[i].users && i != m->last_frame);
-	m->frames[i] = (struct thp_model_frame) {
+	m->frames[i] = (struct thp_memory_frame) {
 		.users = 1, .places = places, .version = version,
 	};
 	m->last_frame = i;
 	return i;
 }
 
-static void drop(struct thp_model *m, struct thp_model_page *page)
+static void drop(struct thp_memory *m, struct thp_memory_page *page)
 {
 	if (page->frame)
 		m->frames[page->frame].users--;
@@ -58,12 +58,12 @@ static void drop(struct thp_model *m, struct thp_model_page *page)
 }
 
 /**
- * thp_model_forget() - a page is as if nobody had touched it
+ * thp_memory_forget() - a page is as if nobody had touched it
  * @m: model
  * @mm: whose page
  * @i: number of the page
  */
-void thp_model_forget(struct thp_model *m, unsigned int mm, unsigned int i)
+void thp_memory_forget(struct thp_memory *m, unsigned int mm, unsigned int i)
 {
 	drop(m, &m->pages[mm][i]);
 }
@@ -88,19 +88,19 @@ static bool is_migration(const struct thp_step *step)
 }
 
 /* Is there room on the device for all pages of the range? */
-static bool fits(const struct thp_model *m, const struct thp_step *step)
+static bool fits(const struct thp_memory *m, const struct thp_step *step)
 {
 	const u8 place = step->op == THP_OP_RAM_TO_DEVICE ||
 			 step->op == THP_OP_PEER_TO_DEVICE ? THP_PLACE_DEVICE : THP_PLACE_PEER;
 	unsigned int i, nr = step->nr;
 
-	for (i = 1; i < THP_MODEL_FRAMES; i++)
+	for (i = 1; i < THP_MEMORY_FRAMES; i++)
 		nr += m->frames[i].users && m->frames[i].places == place;
-	return nr <= THP_MODEL_CAPACITY;
+	return nr <= THP_MEMORY_CAPACITY;
 }
 
 /* Do all pages of a range have a VMA, or none? */
-static bool all_mapped(const struct thp_model *m, unsigned int mm, unsigned int first,
+static bool all_mapped(const struct thp_memory *m, unsigned int mm, unsigned int first,
 		       unsigned int nr, bool mapped)
 {
 	unsigned int i;
@@ -112,7 +112,7 @@ static bool all_mapped(const struct thp_model *m, unsigned int mm, unsigned int 
 }
 
 /**
- * thp_model_allows() - is it a step that can be taken?
+ * thp_memory_allows() - is it a step that can be taken?
  * @m: model
  * @step: step
  *
@@ -120,7 +120,7 @@ static bool all_mapped(const struct thp_model *m, unsigned int mm, unsigned int 
  *
  * Return: whether it is.
  */
-bool thp_model_allows(const struct thp_model *m, const struct thp_step *step)
+bool thp_memory_allows(const struct thp_memory *m, const struct thp_step *step)
 {
 	unsigned int end = step->first + step->nr;
 
@@ -130,14 +130,14 @@ bool thp_model_allows(const struct thp_model *m, const struct thp_step *step)
 		return m->has_child;
 	if (step->op == THP_OP_EVICT_DEVICE || step->op == THP_OP_EVICT_PEER)
 		return true;
-	if ((step->mm && !m->has_child) || !step->nr || end > THP_MODEL_PAGES)
+	if ((step->mm && !m->has_child) || !step->nr || end > THP_MEMORY_PAGES)
 		return false;
 
 	switch (step->op) {
 	case THP_OP_MMAP:
 		return all_mapped(m, step->mm, step->first, step->nr, false);
 	case THP_OP_MREMAP:
-		return step->to + step->nr <= THP_MODEL_PAGES &&
+		return step->to + step->nr <= THP_MEMORY_PAGES &&
 		       (step->to >= end || step->to + step->nr <= step->first) &&
 		       all_mapped(m, step->mm, step->first, step->nr, true) &&
 		       all_mapped(m, step->mm, step->to, step->nr, false);
@@ -174,9 +174,9 @@ static bool may_miss_some(const struct thp_step *step)
  * of the PMDs is split. (A THP of which the range has only a part is split in
  * all address spaces, before anything else is done to it.)
  */
-static bool splits_shared_thp(const struct thp_model *m, const struct thp_step *step)
+static bool splits_shared_thp(const struct thp_memory *m, const struct thp_step *step)
 {
-	const struct thp_model_page *pages = m->pages[step->mm];
+	const struct thp_memory_page *pages = m->pages[step->mm];
 	unsigned int end = step->first + step->nr, i;
 
 	if (!is_migration(step) || !may_get_small(step))
@@ -188,7 +188,7 @@ static bool splits_shared_thp(const struct thp_model *m, const struct thp_step *
 }
 
 /* A hole of a whole PMD gets small destinations, and not one for each page. */
-static bool fills_hole_with_missing(const struct thp_model *m, const struct thp_step *step)
+static bool fills_hole_with_missing(const struct thp_memory *m, const struct thp_step *step)
 {
 	unsigned int i;
 
@@ -203,20 +203,20 @@ static bool fills_hole_with_missing(const struct thp_model *m, const struct thp_
 /* Steps that bring down a kernel with the bug, and that have cases of their own */
 static const struct {
 	const char *bug;
-	bool (*hits)(const struct thp_model *m, const struct thp_step *step);
+	bool (*hits)(const struct thp_memory *m, const struct thp_step *step);
 } known_crashes[] = {
-	{ "fork_then_small_destination", splits_shared_thp },
+	{ "PNA", splits_shared_thp },
 	{ "LB6", fills_hole_with_missing },
 };
 
 /**
- * thp_model_known_crash() - would the step hit a known bug that nobody survives?
+ * thp_memory_known_crash() - would the step hit a known bug that nobody survives?
  * @m: model
  * @step: step that the model allows
  *
  * Return: name of the bug, or NULL.
  */
-const char *thp_model_known_crash(const struct thp_model *m, const struct thp_step *step)
+const char *thp_memory_known_crash(const struct thp_memory *m, const struct thp_step *step)
 {
 	unsigned int i;
 
@@ -227,24 +227,24 @@ const char *thp_model_known_crash(const struct thp_model *m, const struct thp_st
 }
 
 /**
- * thp_model_begin() - forget what the step before was allowed to do
+ * thp_memory_begin() - forget what the step before was allowed to do
  * @m: model; each frame is known to be in one place
  */
-void thp_model_begin(struct thp_model *m)
+void thp_memory_begin(struct thp_memory *m)
 {
 	unsigned int mm, i;
 
-	for (mm = 0; mm < THP_MODEL_MMS; mm++)
-		for (i = 0; i < THP_MODEL_PAGES; i++)
+	for (mm = 0; mm < THP_MEMORY_MMS; mm++)
+		for (i = 0; i < THP_MEMORY_PAGES; i++)
 			m->pages[mm][i].appears = 0;
-	for (i = 0; i < THP_MODEL_FRAMES; i++)
+	for (i = 0; i < THP_MEMORY_FRAMES; i++)
 		m->frames[i].loose = false;
 }
 
 /* The CPU touches a page of a device: it comes back, and with it its whole PMD. */
-static void fault_in(struct thp_model *m, unsigned int mm, unsigned int i, u8 also)
+static void fault_in(struct thp_memory *m, unsigned int mm, unsigned int i, u8 also)
 {
-	struct thp_model_page *pages = m->pages[mm];
+	struct thp_memory_page *pages = m->pages[mm];
 	unsigned int first = i, nr = 1, n;
 
 	if (!(m->frames[pages[i].frame].places & ON_DEVICES))
@@ -254,7 +254,7 @@ static void fault_in(struct thp_model *m, unsigned int mm, unsigned int i, u8 al
 		nr = HPAGE_PMD_NR;
 	}
 	for (n = first; n < first + nr; n++) {
-		struct thp_model_frame *frame = &m->frames[pages[n].frame];
+		struct thp_memory_frame *frame = &m->frames[pages[n].frame];
 
 		if (pages[n].frame && frame->places & ON_DEVICES)
 			frame->places = THP_PLACE_RAM | (also & frame->places);
@@ -264,7 +264,7 @@ static void fault_in(struct thp_model *m, unsigned int mm, unsigned int i, u8 al
 }
 
 /* The CPU touches a page that is nowhere: a THP is there for its neighbours, too. */
-static void populate(struct thp_model *m, unsigned int mm, unsigned int i)
+static void populate(struct thp_memory *m, unsigned int mm, unsigned int i)
 {
 	unsigned int first = round_down(i, HPAGE_PMD_NR), n;
 
@@ -273,13 +273,13 @@ static void populate(struct thp_model *m, unsigned int mm, unsigned int i)
 }
 
 /* Return: number of pages that can't be written to */
-static unsigned int apply_write(struct thp_model *m, const struct thp_step *step)
+static unsigned int apply_write(struct thp_memory *m, const struct thp_step *step)
 {
-	struct thp_model_page *pages = m->pages[step->mm];
+	struct thp_memory_page *pages = m->pages[step->mm];
 	unsigned int i, errors = 0;
 
 	for (i = step->first; i < step->first + step->nr; i++) {
-		struct thp_model_page *page = &pages[i];
+		struct thp_memory_page *page = &pages[i];
 
 		if (!page->vma || !page->writable) {
 			errors++;
@@ -291,7 +291,7 @@ static unsigned int apply_write(struct thp_model *m, const struct thp_step *step
 			populate(m, step->mm, i);
 		if (!page->frame || m->frames[page->frame].users > 1) {
 			drop(m, page);
-			page->frame = thp_model_new_frame(m, THP_PLACE_RAM, 0);
+			page->frame = thp_memory_new_frame(m, THP_PLACE_RAM, 0);
 		}
 		m->frames[page->frame].version = ++m->versions;
 	}
@@ -299,12 +299,12 @@ static unsigned int apply_write(struct thp_model *m, const struct thp_step *step
 }
 
 /* Return: number of pages that can't be read, if no failure is injected */
-static unsigned int apply_read(struct thp_model *m, const struct thp_step *step)
+static unsigned int apply_read(struct thp_memory *m, const struct thp_step *step)
 {
 	unsigned int i, errors = 0;
 
 	for (i = step->first; i < step->first + step->nr; i++) {
-		const struct thp_model_page *page = &m->pages[step->mm][i];
+		const struct thp_memory_page *page = &m->pages[step->mm][i];
 
 		errors += !page->vma;
 		if (page->frame)
@@ -314,7 +314,7 @@ static unsigned int apply_read(struct thp_model *m, const struct thp_step *step)
 }
 
 /* Does the driver offer a destination for each page that comes from @page's place? */
-static bool moves_for_sure(const struct thp_step *step, const struct thp_model_page *page)
+static bool moves_for_sure(const struct thp_step *step, const struct thp_memory_page *page)
 {
 	if (step->fail)
 		return false;
@@ -335,19 +335,19 @@ static bool moves_for_sure(const struct thp_step *step, const struct thp_model_p
  * its folio is split, and be taken for a hole then. Who shares it may end up with a
  * page of his own.
  */
-static bool is_loose(const struct thp_model_frame *frame)
+static bool is_loose(const struct thp_memory_frame *frame)
 {
 	return frame->places & THP_PLACE_RAM && !frame->version && frame->users > 1;
 }
 
-static void apply_migration(struct thp_model *m, const struct thp_step *step, u8 from, u8 to)
+static void apply_migration(struct thp_memory *m, const struct thp_step *step, u8 from, u8 to)
 {
 	const bool fills_holes = to & ON_DEVICES;
 	unsigned int i;
 
 	for (i = step->first; i < step->first + step->nr; i++) {
-		struct thp_model_page *page = &m->pages[step->mm][i];
-		struct thp_model_frame *frame = &m->frames[page->frame];
+		struct thp_memory_page *page = &m->pages[step->mm][i];
+		struct thp_memory_frame *frame = &m->frames[page->frame];
 		const bool sure = moves_for_sure(step, page);
 
 		if (step->policy == FAKE_ZDEV_DST_NONE)
@@ -366,7 +366,7 @@ static void apply_migration(struct thp_model *m, const struct thp_step *step, u8
 		 * filled: known bug LB17.
 		 */
 		if (sure && from == THP_PLACE_RAM && step->nr <= HPAGE_PMD_NR)
-			page->frame = thp_model_new_frame(m, to, 0);
+			page->frame = thp_memory_new_frame(m, to, 0);
 		else
 			page->appears |= to;
 	}
@@ -376,32 +376,32 @@ static void apply_migration(struct thp_model *m, const struct thp_step *step, u8
  * Folios stay if there is no folio of their order, and if a dead one hides them:
  * known bug LB12.
  */
-static void apply_evict(struct thp_model *m, u8 from)
+static void apply_evict(struct thp_memory *m, u8 from)
 {
 	unsigned int i;
 
-	for (i = 1; i < THP_MODEL_FRAMES; i++)
+	for (i = 1; i < THP_MEMORY_FRAMES; i++)
 		if (m->frames[i].users && m->frames[i].places == from)
 			m->frames[i].places |= THP_PLACE_RAM;
 }
 
-static void apply_fork(struct thp_model *m)
+static void apply_fork(struct thp_memory *m)
 {
 	unsigned int i;
 
 	memcpy(m->pages[1], m->pages[0], sizeof(m->pages[0]));
-	for (i = 0; i < THP_MODEL_PAGES; i++)
+	for (i = 0; i < THP_MEMORY_PAGES; i++)
 		if (m->pages[1][i].frame)
 			m->frames[m->pages[1][i].frame].users++;
 	m->has_child = true;
 }
 
-static void apply_to_range(struct thp_model *m, const struct thp_step *step)
+static void apply_to_range(struct thp_memory *m, const struct thp_step *step)
 {
 	unsigned int i;
 
 	for (i = step->first; i < step->first + step->nr; i++) {
-		struct thp_model_page *page = &m->pages[step->mm][i];
+		struct thp_memory_page *page = &m->pages[step->mm][i];
 
 		switch (step->op) {
 		case THP_OP_DONTNEED:
@@ -431,11 +431,11 @@ static void apply_to_range(struct thp_model *m, const struct thp_step *step)
 	}
 }
 
-static void apply_exit(struct thp_model *m)
+static void apply_exit(struct thp_memory *m)
 {
 	unsigned int i;
 
-	for (i = 0; i < THP_MODEL_PAGES; i++) {
+	for (i = 0; i < THP_MEMORY_PAGES; i++) {
 		drop(m, &m->pages[1][i]);
 		memset(&m->pages[1][i], 0, sizeof(m->pages[1][i]));
 	}
@@ -443,14 +443,14 @@ static void apply_exit(struct thp_model *m)
 }
 
 /**
- * thp_model_apply() - take a step
- * @m: model, after thp_model_begin()
+ * thp_memory_apply() - take a step
+ * @m: model, after thp_memory_begin()
  * @step: step that the model allows
  * @done: what can be refused was done: MREMAP, where it concerns several VMAs
  *
  * Return: number of accesses that have to fail.
  */
-unsigned int thp_model_apply(struct thp_model *m, const struct thp_step *step, bool done)
+unsigned int thp_memory_apply(struct thp_memory *m, const struct thp_step *step, bool done)
 {
 	switch (step->op) {
 	case THP_OP_WRITE:
