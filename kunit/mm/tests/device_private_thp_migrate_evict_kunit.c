@@ -407,36 +407,41 @@ static void shared_thp_is_evicted_from_both_mms(struct kunit *test)
 }
 
 /**
- * struct stale_param - what a free folio hides
+ * struct stale_param - a page behind pages that are no head of a folio in use
  * @name: description
- * @old_order: of a folio that was allocated at index 0, and freed
- * @new_idx: where one page is in use again
+ * @old_order: of a folio that was allocated at index 0, and freed; 0: none
+ * @lead: order of a folio that is in use at index 0; 0: none
+ * @idx: index of the page in use
  * @start: first page of the range: index in the device
  * @nr: number of pages
- * @lead: a folio of that order is in use at index 0 instead; 0: none
+ * @is_hidden: LB12 hides it
  */
 struct stale_param {
 	const char *name;
-	unsigned int old_order;
-	unsigned long new_idx;
-	unsigned long start, nr;
-	unsigned int lead;
+	unsigned int old_order, lead;
+	unsigned long idx, start, nr;
+	bool is_hidden;
 };
 
 /*
  * LB12: the loops skip as many pages as the folio of a page has, even if they could
- * not lock it: if it is free, its order is that of its last life; and if the page
+ * not lock it. If it is free, its order is that of its last life; and if the page
  * is a tail, they skip past the end of the folio.
  */
 static const struct stale_param stale_params[] = {
-	{ "free_order2", 2, 1, 0, 4, 0 },
-	{ "free_order4", 4, 5, 0, 16, 0 },
-	{ "free_order9", 9, 5, 0, NR, 0 },
-	{ "free_order9_last", 9, NR - 1, 0, NR, 0 },
-	{ "free_order9_short_range", 9, 5, 0, 8, 0 },
-	{ "live_order2_from_tail", 0, 5, 1, 8, 2 },
-	{ "live_order4_from_tail", 0, 20, 3, 40, 4 },
-	{ "live_order9_from_tail", 0, NR + 1, 1, 2 * NR, 9 },
+	{ "free_order2", 2, 0, 1, 0, 4, true },
+	{ "free_order4", 4, 0, 5, 0, 16, true },
+	{ "free_order9", 9, 0, 5, 0, NR, true },
+	{ "free_order9_last_page", 9, 0, NR - 1, 0, NR, true },
+	{ "free_order9_short_range", 9, 0, 5, 0, 8, true },
+	{ "behind_free_order9", 9, 0, NR, 0, 2 * NR, false },
+	{ "order2_from_tail", 0, 2, 4, 1, 8, true },
+	{ "order2_from_tail_next_page", 0, 2, 5, 1, 8, false },
+	{ "order4_from_tail", 0, 4, 18, 3, 40, true },
+	{ "order4_from_tail_next_page", 0, 4, 19, 3, 40, false },
+	{ "order9_from_tail", 0, 9, NR + 99, 100, 2 * NR, true },
+	{ "order9_from_tail_next_page", 0, 9, NR + 100, 100, 2 * NR, false },
+	{ "order9_from_tail_short_range", 0, 9, NR, NR - 1, 2, true },
 };
 
 static void stale_desc(struct kunit *test, const void *param, char *desc)
@@ -457,7 +462,7 @@ static int stale_pfns_params_init(struct kunit *test)
 	return stale_params_init(test);
 }
 
-/* A device folio at index @idx, mapped at page @place of the window */
+/* A folio at index @idx of the device, mapped at page @place of the window */
 static struct page *put_at(struct thp_fixture *f, unsigned long idx, unsigned int order,
 			   unsigned long place)
 {
@@ -475,40 +480,37 @@ static void find_hidden_page(struct kunit *test, bool by_pfns)
 {
 	const struct stale_param *p = test->param_value;
 	struct thp_fixture *f = test->priv;
-	unsigned long i = p->new_idx - p->start;
 	struct folio *old;
 	struct page *page;
 	struct evict *e;
+	s64 want;
 
-	if (p->lead) {
-		put_at(f, 0, p->lead, 0);
-	} else {
+	thp_layout_map(f, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE);
+	mmap_read_lock(f->mm);
+	KUNIT_EXPECT_EQ(test, anon_vma_prepare(f->vma), 0);
+	mmap_read_unlock(f->mm);
+	f->anon_vma = f->vma->anon_vma;
+	if (p->old_order) {
 		old = fake_zdev_alloc_at(f->zdev, 0, p->old_order);
 		KUNIT_ASSERT_NOT_NULL(test, old);
 		fake_zdev_release(old);
 	}
-	/* Out of the way of a folio of HPAGE_PMD_ORDER, which maps the whole range */
-	page = p->lead == HPAGE_PMD_ORDER ? NULL : put_at(f, p->new_idx, 0, 100);
-	if (!page) {
-		struct folio *folio = fake_zdev_alloc_at(f->zdev, p->new_idx, 0);
+	if (p->lead)
+		put_at(f, 0, p->lead, 0);
+	page = put_at(f, p->idx, 0, NR);
+	want = migrate_pfn(page_to_pfn(page)) | MIGRATE_PFN_MIGRATE;
 
-		KUNIT_ASSERT_NOT_NULL(test, folio);
-		thp_fixture_hold(f, folio);
-		page = &folio->page;
-		folio_unlock(folio);
-	}
 	e = evict_init(test, page_to_pfn(fake_zdev_page(f->zdev, p->start)), p->nr);
 	KUNIT_EXPECT_EQ(test, evict_setup(e, by_pfns), 0);
-	thp_known_bug(test, "LB12", e->src[i], migrate_pfn(page_to_pfn(page)) |
-		      MIGRATE_PFN_MIGRATE, 0, "entry of the page in use");
+	if (p->is_hidden)
+		thp_known_bug(test, "LB12", e->src[p->idx - p->start], want, 0,
+			      "entry of the page in use");
+	else
+		KUNIT_EXPECT_EQ(test, e->src[p->idx - p->start], want);
 	migrate_device_pages(e->src, e->dst, e->nr);
 	migrate_device_finalize(e->src, e->dst, e->nr);
-	if (p->lead == HPAGE_PMD_ORDER)
-		folio_lock(page_folio(page));
 	thp_ledger_capture_totals(f, &f->before);
 	thp_ledger_check_invariants(f, "finalize");
-	if (p->lead == HPAGE_PMD_ORDER)
-		thp_fixture_let_go(f, page_folio(page));
 }
 
 /*
