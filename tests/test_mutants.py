@@ -76,14 +76,16 @@ class ResultTest(MutantsCase):
         self.assertEqual(killers['hangs'], 'time-out in boot')
         self.assertRegex(killers['dies'], r'^(panic|crash) in trap_oops')
         self.assertRegex(killers['lost'], r'^missing trap_good\.')
-        self.assertRegex(self.done.stdout, r'(?m)^killed +fails +by trap_fail\.split_fails')
+        self.assertRegex(self.done.stdout,
+                         r'(?m)^killed +[0-9.]+s fails +by trap_fail\.split_fails')
         self.assertRegex(self.done.stdout, r'(?m)^7 mutants: 7 killed; 100\.0 % of what')
 
     def test_survivor_fails_and_is_shown_with_what_it_breaks(self):
         self.put_mutants(survives=SURVIVES, killed=self.boots_to('test_failed'))
         found = self.mutants(1)
         self.assertEqual(found['survives'], ('survived', []))
-        self.assertRegex(self.done.stdout, r'(?m)^survived +survives\n +breaks: something$')
+        self.assertRegex(self.done.stdout,
+                         r'(?m)^survived +[0-9.]+s survives\n +breaks: something$')
         self.assertIn('50.0 % of what is not equivalent', self.done.stdout)
 
     def test_equivalent_one_must_build_and_survive(self):
@@ -120,6 +122,8 @@ class ResultTest(MutantsCase):
         self.assertRegex(done.stderr, r'error: the kernel does not pass without a mutant: fail')
         self.assertIn('trap_fail.split_fails', done.stdout)
         self.assertNotIn('survived', done.stdout)
+        # It is not taken for one that passed.
+        self.assertEqual(self.umthp('mutants', self.top / 'mutants').returncode, 1)
 
     def test_usage_errors(self):
         self.expect(2, 'mutants', self.top / 'nosuch')
@@ -152,12 +156,12 @@ class KeepTest(MutantsCase):
         self.assertEqual(self.links_of(), 2)
         self.assertEqual(self.links_of(), 0)
         self.put_mutants(b=self.boots_to('warning_in_passing_test'))
-        self.assertEqual(self.links_of(), 2)        # control and b
+        self.assertEqual(self.links_of(), 1)        # b
         # Other words are no other mutant; other code is.
         self.put_mutants(a=self.boots_to('test_failed', header='other words\n'))
         self.assertEqual(self.links_of(), 0)
         self.put_mutants(a=self.boots_to('all_skipped'))
-        self.assertEqual(self.links_of(), 2)
+        self.assertEqual(self.links_of(), 1)
         self.assertEqual(self.links_of('--fresh'), 3)
 
     def test_other_kernel_suites_or_list_is_another_result(self):
@@ -195,7 +199,7 @@ class KeepTest(MutantsCase):
             self.assertEqual(process.returncode, 128 + number, output)
             self.assert_no_child_is_left()
         module.write_text(module.read_text().replace('LIMIT_SECONDS = 99', 'LIMIT_SECONDS = 1'))
-        self.assertEqual(self.links_of(), 3)        # control, b, c
+        self.assertEqual(self.links_of(), 1)        # c: b is built, and only to be run
         self.assertEqual({row[0] for row in self.mutants(0).values()}, {'killed'})
 
 

@@ -182,7 +182,7 @@ class Builder:
         """What the binary is made from: tree, options, .config, make variables, compiler."""
         digest = hashlib.sha256()
         for part in (prepared.tree, config.digest(options), *self.variables.get(build.name, ()),
-                     *_compiler()):
+                     *compiler()):
             digest.update(part.encode() + b"\0")
         try:
             digest.update((build / ".config").read_bytes())
@@ -206,7 +206,7 @@ def check_toolchain() -> None:
             "Debian: apt install %s" % " ".join(TOOLS[name] for name in missing))
 
 
-def _compiler() -> List[str]:
+def compiler() -> List[str]:
     """What identifies the compiler without running it: the file that `gcc` and `ld` are."""
     found = []
     for name in ("gcc", "ld"):

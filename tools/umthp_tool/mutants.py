@@ -17,7 +17,7 @@ from typing import Any, Dict, List, Optional, Sequence, Tuple
 
 from . import config, ktap, report, report_json, splats, verdict
 from .boot import STOP, Boot
-from .build import Kernel
+from .build import Kernel, compiler
 from .cache import read_json, write_json
 from .console import printable
 from .context import ROOT, Context
@@ -141,10 +141,9 @@ class _Session:
             self.count = (number, len(left))
             outcome = self._run_one(mutant, changed[mutant.name])
             outcomes[mutant.name] = outcome
-            self.state[self._key(mutant)] = {
+            self._keep(self._key(mutant), {
                 "name": mutant.name, "result": outcome.result, "killed_by": outcome.killed_by,
-                "seconds": outcome.seconds, "cpu": outcome.cpu, "detail": outcome.detail}
-            write_json(self.state_file, self.state)
+                "seconds": outcome.seconds, "cpu": outcome.cpu, "detail": outcome.detail})
             self._say(mutant, outcome)
         if left:
             move(self.control.git, self.control.src, self.control.tree, self.console)
@@ -162,18 +161,26 @@ class _Session:
 
     def _run_control(self, count: int) -> None:
         """The kernel without a fault must pass, else nothing that follows means anything."""
-        self.console.status("mutants", "the control")
-        kernel = self._build(self.control)
-        made, result = judged(kernel, self.context, self.args, self.tables)
-        if result.verdict != verdict.PASS:
-            report.show(result, self.console, ["umthp", "run"])
-            raise UmthpError("the kernel does not pass without a mutant: %s" % result.verdict,
-                             "correct that first: umthp run", made[0].log)
-        longest = max(boot.seconds for boot in made)
-        self.args.timeout = max(LIMIT_SECONDS, LIMIT_TIMES * longest)
-        self.console.step("control", report.summary(result), result.seconds)
+        known = self.state.get(self.conditions)
+        if not isinstance(known, dict):
+            self.console.status("mutants", "the control")
+            kernel = self._build(self.control)
+            # In the same way as the mutants: what ends one of them must not end this.
+            made, result = judged(kernel, self.context, self.args, self.tables, _Watch())
+            if result.verdict != verdict.PASS:
+                report.show(result, self.console, ["umthp", "run"])
+                raise UmthpError("the kernel does not pass without a mutant: %s" % result.verdict,
+                                 "correct that first: umthp run", made[0].log)
+            self.console.step("control", report.summary(result), result.seconds)
+            known = {"name": "(control)", "seconds": max(boot.seconds for boot in made)}
+            self._keep(self.conditions, known)
+        self.args.timeout = max(LIMIT_SECONDS, LIMIT_TIMES * known["seconds"])
         self.console.note("%d mutants to build and run, time limit of a boot %d s" % (
             count, self.args.timeout))
+
+    def _keep(self, key: str, value: Dict[str, Any]) -> None:
+        self.state[key] = value
+        write_json(self.state_file, self.state)
 
     def _run_one(self, mutant: Mutant, changed: Entries) -> Outcome:
         start, used = time.monotonic(), _cpu()
@@ -211,17 +218,17 @@ class _Session:
         what = ""
         if outcome.killed_by:
             more = len(outcome.killed_by) - 1
-            what = "by " + outcome.killed_by[0] + (" and %d more" % more if more else "")
+            what = "by " + outcome.killed_by[0] + (" and %d more" % more if more > 0 else "")
         elif outcome.detail:
             what = outcome.detail.splitlines()[-1]
-        line = "%s %-60s %s" % (
-            self.console.colour("green" if good else "red", "%-14s" % result),
+        line = "%s %6.1fs %-60s %s" % (
+            self.console.colour("green" if good else "red", "%-14s" % result), outcome.seconds,
             printable(mutant.name), printable(what))
         self.console.say(line.rstrip())
         if result == SURVIVED and mutant.breaks:
-            self.console.say("               breaks: " + printable(mutant.breaks))
+            self.console.say("                       breaks: " + printable(mutant.breaks))
         if result == NOT_EQUIVALENT:
-            self.console.say("               it says: " + printable(mutant.equivalent))
+            self.console.say("                       it says: " + printable(mutant.equivalent))
 
     def _finish(self, mutants: Sequence[Mutant], outcomes: Dict[str, Outcome]) -> int:
         results = [outcomes[mutant.name].shown(mutant) for mutant in mutants]
@@ -293,8 +300,9 @@ def _killers(made: Sequence[Boot], result: verdict.Verdict) -> List[str]:
 
 
 def _conditions(context: Context, prepared: Prepared, variant: str) -> str:
-    """All that a result depends on besides the patch: kernel, suites, configuration, lists."""
-    digest = hashlib.sha256(("%s\0%s" % (prepared.tree, variant)).encode())
+    """All that a result depends on besides the patch: kernel, suites, configuration, lists,
+    compiler."""
+    digest = hashlib.sha256("\0".join((prepared.tree, variant, *compiler())).encode())
     tests = context.layout.expected.parent
     paths: Tuple[Path, ...] = config.variant(context.layout, variant).files
     for path in (*paths, context.layout.um_config / "kernels.toml", context.layout.expected,
