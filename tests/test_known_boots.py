@@ -131,5 +131,16 @@ class TablesTest(KnownBugsCase):
         self.assertFalse(self.cache.exists())
 
 
+class MutantsTest(KnownBugsCase):
+
+    def test_cases_that_wait_for_a_boot_of_their_own_kill_no_mutant(self):
+        self.put('mutants/survives.patch', '--- a/mm/rmap.c\n+++ b/mm/rmap.c\n@@ -1 +1 @@\n'
+                 '-int rmap;\n+int wrong;\n')
+        report = self.top / 'f.json'
+        self.expect(1, 'mutants', self.top / 'mutants', '--json', report)
+        row, = json.loads(report.read_text())
+        self.assertEqual((row['result'], row['killed_by']), ('survived', []))
+
+
 if __name__ == '__main__':
     unittest.main()

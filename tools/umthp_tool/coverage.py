@@ -67,7 +67,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--per-suite", action="store_true",
                         help="one boot for each suite instead: which functions each one reaches; "
                         '--json is then {"suites": {"suite": ["mm/x.c:function", ...]}}')
-    parser.set_defaults(variant=VARIANT)
+    parser.set_defaults(variant=VARIANT, kernel_args=[])
 
 
 def main(args: argparse.Namespace, context: Context) -> int:

@@ -82,18 +82,22 @@ def read(lines: Sequence[str], found: ktap.Scan) -> List[Said]:
     return said
 
 
-def settle(result: "Verdict", bugs: Sequence[Bug], own: Sequence[OwnBoot],
+def settle(result: "Verdict", bugs: Sequence[Bug], own: Optional[Sequence[OwnBoot]],
            run: expected.Run) -> None:
-    """Put what was said, and what was not, into the verdict."""
+    """Put what was said, and what was not, into the verdict.
+
+    own: None if no boot for one bug was made on purpose: then no case is told that it waits for one.
+    """
     rows = {bug.id: bug for bug in bugs}
-    errors = _place_own_boots(result, own)
-    errors += _left_out(result.cases, rows, own, run)
+    errors = _place_own_boots(result, own or ())
+    if own is not None:
+        errors += _left_out(result.cases, rows, own, run)
     errors += [error for said in result.said for error in _check(said, rows, run)]
     known: Dict[str, Known] = {bug.id: Known(bug) for bug in bugs}
     for said in result.said:
         if said.state and said.id in rows:
             known[said.id].said.append(said)
-    for outcome in own:
+    for outcome in own or ():
         known[outcome.bug.id].said.append(
             Said(outcome.bug.id, outcome.state, outcome.case, outcome.text))
     for bug in bugs:

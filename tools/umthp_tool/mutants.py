@@ -82,7 +82,7 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                        "patches (the default)")
     which.add_argument("--fresh", action="store_true", help="forget them")
     # What umthp run has as options: the default run is what must kill.
-    parser.set_defaults(glob=None, slow=False, isolate=None, timeout=None)
+    parser.set_defaults(glob=None, slow=False, isolate=None, timeout=None, kernel_args=[])
 
 
 def main(args: argparse.Namespace, context: Context) -> int:

@@ -101,11 +101,10 @@ def judged(kernel: Kernel, context: Context, args: argparse.Namespace, by: Table
     then: who ends a boot early wants to know of the first failure only.
     """
     asked = _asked(kernel, args)
-    bugs = [bug for bug in by.bugs if not (watch and bug.own_boot)]
-    made = run_boots.boots(kernel, context, args,
-                           known_bugs.to_boot(bugs, asked, by.entries), watch)
-    return made.boots, verdict.judge(kernel.prepared.src, made.boots, asked, by.entries, bugs,
-                                     made.own)
+    own = [] if watch else known_bugs.to_boot(by.bugs, asked, by.entries)
+    made = run_boots.boots(kernel, context, args, own, watch)
+    return made.boots, verdict.judge(kernel.prepared.src, made.boots, asked, by.entries, by.bugs,
+                                     None if watch else made.own)
 
 
 def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace,

@@ -70,11 +70,12 @@ class Verdict:
 
 def judge(src: Path, boots: Sequence[Boot], run: expected.Run,
           entries: Optional[List[expected.Entry]], bugs: Optional[Sequence[Bug]] = None,
-          own_boots: Sequence[Tuple[Bug, str, Boot]] = ()) -> Verdict:
+          own_boots: Optional[Sequence[Tuple[Bug, str, Boot]]] = ()) -> Verdict:
     """Judge the boots of one run together.
 
     bugs: the table of known bugs; None leaves them alone. own_boots: the boots that were made for
-    one bug and one case of it each; nothing but known_boot.py judges them.
+    one bug and one case of it each; nothing but known_boot.py judges them. None: they were left
+    out on purpose.
     """
     result = Verdict(seconds=sum(boot.seconds for boot in boots))
     timed_out = False
@@ -86,7 +87,8 @@ def judge(src: Path, boots: Sequence[Boot], run: expected.Run,
             else []:
         result.errors.append("%s ran in more than one boot" % name)
     if bugs is not None:
-        known_judge.settle(result, bugs, [_own_boot(src, *made) for made in own_boots], run)
+        own = None if own_boots is None else [_own_boot(src, *made) for made in own_boots]
+        known_judge.settle(result, bugs, own, run)
     if entries is not None:
         result.missing = expected.missing(entries, run, names)
         result.unexpected = expected.unexpected(entries, names)
