@@ -141,23 +141,46 @@ static void unmapping_a_part_of_locked_vma_leaves_nothing_mlocked(struct kunit *
 	thp_expect_gone(f, form, "the rest unmapped");
 }
 
-/*
- * Test that mlock(), which faults all of its range in, brings the folio back, and
- * locks what has come.
- */
-static void mlock_brings_folio_back(struct kunit *test)
+/* What mlock() has faulted in, and touched to write (populate_vma_page_range()) */
+static void lock_memory(struct kunit *test, const struct thp_form *form)
 {
-	const struct thp_form *form = test->param_value;
 	struct thp_fixture *f = test->priv;
-	struct thp_state want;
 
 	thp_fixture_place(f, form);
 	fake_zdev_set_fault_order(f->zdev, form->order);
 	KUNIT_EXPECT_EQ(test, thp_mlock2(test, f->addr, PAGE_SIZE << form->order, 0), 0);
 	KUNIT_EXPECT_EQ(test, fake_zdev_count(f->zdev, FAKE_ZDEV_MIGRATE_TO_RAM), 1);
-	/* populate_vma_page_range() has touched each page, to write. */
-	f->flags = BIT(PG_mlocked) | BIT(PG_unevictable) | BIT(PG_referenced) | BIT(PG_dirty);
+	f->flags = BIT(PG_mlocked) | BIT(PG_unevictable);
+}
+
+/*
+ * Test that mlock(), which faults all of its range in, brings the folio back, and
+ * locks what has come. FOLL_TOUCH marks folios that PTEs map.
+ */
+static void mlock_of_ptes_brings_folio_back(struct kunit *test)
+{
+	const struct thp_form *form = test->param_value;
+	struct thp_fixture *f = test->priv;
+	struct thp_state want;
+
+	lock_memory(test, form);
+	f->flags |= BIT(PG_referenced) | BIT(PG_dirty);
 	thp_want_back(f, &want, form);
+	thp_expect_back(f, form, &want, "mlock");
+	thp_fixture_read_back(f, form->order, "read after mlock");
+}
+
+/* Test the same of a PMD, which FOLL_TOUCH marks itself (touch_pmd()). */
+static void mlock_of_pmd_brings_folio_back(struct kunit *test)
+{
+	const struct thp_form *form = test->param_value;
+	struct thp_fixture *f = test->priv;
+	struct thp_state want;
+
+	lock_memory(test, form);
+	thp_want_back(f, &want, form);
+	want.leaf_young = 1;
+	want.leaf_dirty = 1;
 	thp_expect_back(f, form, &want, "mlock");
 	thp_fixture_read_back(f, form->order, "read after mlock");
 }
@@ -263,8 +286,10 @@ static struct kunit_case device_private_thp_advice_cases[] = {
 				   kunit_array_gen_params, thp_form_params_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(unmapping_a_part_of_locked_vma_leaves_nothing_mlocked,
 				   kunit_array_gen_params, thp_large_form_params_init, NULL),
-	KUNIT_CASE_PARAM_WITH_INIT(mlock_brings_folio_back,
-				   kunit_array_gen_params, thp_form_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(mlock_of_ptes_brings_folio_back,
+				   kunit_array_gen_params, thp_pte_form_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(mlock_of_pmd_brings_folio_back,
+				   kunit_array_gen_params, thp_pmd_form_params_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(collapse_of_ptes_brings_folio_back,
 				   kunit_array_gen_params, thp_pte_form_params_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(collapse_without_destination_fails,

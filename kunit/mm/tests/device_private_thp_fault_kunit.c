@@ -275,19 +275,19 @@ static void fault_on_tail_page_takes_one_fault(struct kunit *test)
  * the driver migrates all of it. One order is enough to see that, as it is the
  * last thing that is seen: for the same reason as above the first page is
  * taken for locked, and unlocked in the end although it was not: that is the end
- * of a kernel with CONFIG_DEBUG_VM (known bug LB3).
+ * of a kernel with CONFIG_DEBUG_VM (known bug LB3_BUG).
  */
 static void fault_on_tail_page_brings_all_back(struct kunit *test)
 {
 	const struct thp_form *form = thp_form_of(2, THP_PTES);
 	struct thp_fixture *f = test->priv;
 
-	thp_known_bug_own_boot(test, "LB3");
+	thp_known_bug_own_boot(test, "LB3_BUG");
 	thp_fixture_place(f, form);
 	fake_zdev_set_fault_order(f->zdev, form->order);
 	KUNIT_EXPECT_EQ(test, thp_fixture_fault(f, f->addr + 3 * PAGE_SIZE, 0), 0);
 	thp_expect_back(f, form, NULL, "fault");
-	thp_known_bug_fixed(test, "LB3", "one fault has brought all pages back");
+	thp_known_bug_fixed(test, "LB3_BUG", "one fault has brought all pages back");
 }
 
 static struct kunit_case device_private_thp_fault_cases[] = {

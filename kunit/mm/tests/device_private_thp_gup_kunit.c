@@ -10,6 +10,7 @@
 #include "../internal.h"
 #include "fake_zone_device_migrate.h"
 #include "thp_fixture_forms.h"
+#include "thp_known_bug.h"
 
 /**
  * struct gup_variant - one way to get a page
@@ -274,17 +275,13 @@ static void remote_access_to_pmd_sees_and_changes_data(struct kunit *test)
 }
 
 #ifdef CONFIG_ELF_CORE
-/* Test that a core dump has what is with a device, and no hole in its place. */
-static void core_dump_has_data(struct kunit *test)
+/* Pages that a core dump would have, with the pattern in them */
+static unsigned long dump(struct thp_fixture *f, unsigned int order)
 {
-	const struct thp_form *form = test->param_value;
-	struct thp_fixture *f = test->priv;
-	unsigned long i, nr = 1UL << form->order, good = 0;
+	unsigned long i, good = 0;
 	int locked = 0;
 
-	thp_fixture_place(f, form);
-	fake_zdev_set_fault_order(f->zdev, form->order);
-	for (i = 0; i < nr; i++) {
+	for (i = 0; i < 1UL << order; i++) {
 		struct page *page = get_dump_page(f->addr + i * PAGE_SIZE, &locked);
 
 		if (!page)
@@ -292,11 +289,42 @@ static void core_dump_has_data(struct kunit *test)
 		good += !is_zone_device_page(page) && thp_data_check(page_address(page), i);
 		put_page(page);
 	}
-	KUNIT_EXPECT_EQ(test, good, nr);
+	return good;
+}
+
+/* Test that a core dump has what is with a device, and no hole in its place. */
+static void core_dump_of_ptes_has_data(struct kunit *test)
+{
+	const struct thp_form *form = test->param_value;
+	struct thp_fixture *f = test->priv;
+
+	thp_fixture_place(f, form);
+	fake_zdev_set_fault_order(f->zdev, form->order);
+	KUNIT_EXPECT_EQ(test, dump(f, form->order), 1UL << form->order);
 	KUNIT_EXPECT_EQ(test, fake_zdev_count(f->zdev, FAKE_ZDEV_MIGRATE_TO_RAM), 1);
 	lru_add_drain();
 	thp_ledger_capture_totals(f, &f->before);
 	thp_ledger_check_invariants(f, "core dump");
+}
+
+/*
+ * Test the same of a PMD. follow_pmd_mask() takes what is not present for an empty
+ * page table (no_page_table()), which is a hole for FOLL_DUMP, where
+ * follow_page_pte() makes sure that there is nothing: the data is not in the dump
+ * (known bug LB25).
+ */
+static void core_dump_of_pmd_has_data(struct kunit *test)
+{
+	const struct thp_form *form = test->param_value;
+	struct thp_fixture *f = test->priv;
+
+	thp_fixture_place(f, form);
+	thp_known_bug(test, "LB25", dump(f, form->order), HPAGE_PMD_NR, 0,
+		      "pages that are in the dump");
+	lru_add_drain();
+	thp_ledger_capture_totals(f, &f->before);
+	thp_ledger_check_invariants(f, "core dump");
+	thp_fixture_read_back(f, form->order, "read after the dump");
 }
 #endif
 
@@ -316,8 +344,10 @@ static struct kunit_case device_private_thp_gup_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(remote_access_to_pmd_sees_and_changes_data,
 				   kunit_array_gen_params, pmd_remote_params_init, NULL),
 #ifdef CONFIG_ELF_CORE
-	KUNIT_CASE_PARAM_WITH_INIT(core_dump_has_data,
-				   kunit_array_gen_params, thp_form_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(core_dump_of_ptes_has_data,
+				   kunit_array_gen_params, thp_pte_form_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(core_dump_of_pmd_has_data,
+				   kunit_array_gen_params, thp_pmd_form_params_init, NULL),
 #endif
 	{}
 };

@@ -114,14 +114,14 @@ static void large_destination_for_small_source_is_refused(struct kunit *test)
  * Test that a fault window around a page of a PTE-mapped large folio, with the head
  * of the folio in it, migrates all of it.
  *
- * LB3b: migrate_vma_collect_pmd() takes the old head for the folio that the fault
+ * LB3_BUG: migrate_vma_collect_pmd() takes the old head for the folio that the fault
  * has locked, even after that folio is split and the lock has gone to the part
  * with the faulting page: the head is migrated, and unlocked, without a lock.
  */
 static void fault_window_with_the_old_head_is_migrated(struct kunit *test)
 {
 	static const struct thp_piece pieces[] = { { THP_DEVICE, 4 }, {} };
-	struct thp_model *model = window_for(test, "LB3b", pieces);
+	struct thp_model *model = window_for(test, "LB3_BUG", pieces);
 	struct thp_fixture *f = model->f;
 	unsigned long word;
 
@@ -131,7 +131,7 @@ static void fault_window_with_the_old_head_is_migrated(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, fake_zdev_count(f->zdev, FAKE_ZDEV_MIGRATE_TO_RAM), 1);
 	KUNIT_EXPECT_EQ(test, fake_zdev_nr_free(f->zdev), fake_zdev_nr_pages(f->zdev));
 	thp_layout_read_back(model);
-	thp_known_bug_fixed(test, "LB3b", "the old head is locked when it is migrated");
+	thp_known_bug_fixed(test, "LB3_BUG", "the old head is locked when it is migrated");
 }
 
 /*

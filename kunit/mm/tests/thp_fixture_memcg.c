@@ -188,8 +188,9 @@ void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which)
  * thp_fixture_enter_memcg() - charge what the mm of the fixture faults in, too
  * @f: fixture, after thp_fixture_own_memcg() for THP_MEMCG_USUAL
  *
- * The thread of the test, which owns the mm, moves to the cgroup. So page faults,
- * page tables and copies are charged there as well. The test has to move it back.
+ * The thread of the test, which owns the mm, moves to the cgroup. So what page
+ * faults allocate and copy is charged there as well; page tables are not, as kernel
+ * threads are not charged for kernel memory. The test has to move it back.
  *
  * The thread stays on its CPU from here on, for thp_memcg_drained_usage().
  *
@@ -219,15 +220,13 @@ void thp_fixture_leave_memcg(struct thp_fixture *f)
  * thp_memcg_drained_usage() - pages that somebody in the cgroup really has
  * @f: fixture, after thp_fixture_own_memcg()
  *
- * As thp_memcg_usage(), less what this CPU keeps for the next time. What is kept
- * of pages for kernel objects goes to what is kept of pages, so it takes two calls.
+ * As thp_memcg_usage(), less what this CPU keeps for the next time.
  *
  * Context: process context; nothing was charged to the cgroup on other CPUs.
- * Return: number of pages, with those of page tables and other kernel memory.
+ * Return: number of pages.
  */
 s64 thp_memcg_drained_usage(const struct thp_fixture *f)
 {
-	drain_all_stock(f->charge_to);
 	drain_all_stock(f->charge_to);
 	return thp_memcg_usage(f);
 }

@@ -113,7 +113,7 @@ struct thp_process *thp_process_start(struct thp_fixture *f)
 
 	/* As call_usermodehelper_exec_sync() does it, for kernel_wait() to see it exit */
 	kernel_sigaction(SIGCHLD, SIG_DFL);
-	process->pid = user_mode_thread(wait_for_stop, process, CLONE_FS | CLONE_FILES | SIGCHLD);
+	process->pid = user_mode_thread(wait_for_stop, process, SIGCHLD);
 	KUNIT_ASSERT_GT(test, process->pid, 0);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, stop_orphan, process), 0);
 	return process;
