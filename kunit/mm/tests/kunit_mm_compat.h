@@ -8,6 +8,7 @@
 #define _KUNIT_MM_COMPAT_H
 
 #include <linux/fs_struct.h>
+#include <linux/swap.h>
 #include <linux/leafops.h>
 #include <linux/pgtable.h>
 #include <linux/swapops.h>
