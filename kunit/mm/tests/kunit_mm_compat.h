@@ -32,6 +32,10 @@ static inline pmd_t softleaf_to_pmd(softleaf_t entry)
 #define pmd_swp_uffd(pmd)	pmd_swp_uffd_wp(pmd)
 #define pmd_swp_mkuffd(pmd)	pmd_swp_mkuffd_wp(pmd)
 
+/* It took the head page. */
+#define remove_migration_pmd(pvmw, folio) \
+	(remove_migration_pmd)(pvmw, folio_page(folio, 0))
+
 #endif /* CONFIG_ARCH_ENABLE_THP_MIGRATION */
 
 /* Until 7.2, kernel threads have the root directory of init. */
