@@ -86,7 +86,8 @@ def settle(result: "Verdict", bugs: Sequence[Bug], own: Optional[Sequence[OwnBoo
            run: expected.Run) -> None:
     """Put what was said, and what was not, into the verdict.
 
-    own: None if no boot for one bug was made on purpose: then no case is told that it waits for one.
+    own: None if no boot for one bug was made on purpose: then no case is told that it waits
+    for one.
     """
     rows = {bug.id: bug for bug in bugs}
     errors = _place_own_boots(result, own or ())

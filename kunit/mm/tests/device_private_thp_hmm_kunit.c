@@ -359,7 +359,8 @@ static void walk_from_inside_of_pmd_reports_those_pages(struct kunit *test)
 	first = (walk->pfns[0] & ~HMM_PFN_FLAGS) - folio_pfn(folio);
 	thp_known_bug(test, "LB1", first, v->from, 0, "page of the folio at the first address");
 	/* Whichever is the first, the others follow. */
-	expect_pfns(test, walk, 0, walk->nr, folio_pfn(folio) + first, WRITABLE | order_flags(THP_PMD));
+	expect_pfns(test, walk, 0, walk->nr, folio_pfn(folio) + first,
+		    WRITABLE | order_flags(THP_PMD));
 }
 
 /*
@@ -384,7 +385,8 @@ static void write_request_for_own_read_only_folio_gives_writable_pages(struct ku
 		writable += (walk->pfns[i] & WRITABLE) == WRITABLE;
 	thp_known_bug(test, "LB21", writable, nr, 0, "pages reported as writable");
 	if (!writable)
-		expect_pfns(test, walk, 0, nr, folio_pfn(folio), READABLE | order_flags(form->where));
+		expect_pfns(test, walk, 0, nr, folio_pfn(folio),
+			    READABLE | order_flags(form->where));
 }
 
 /* Test that pages under migration are not there for one who only looks. */

@@ -34,7 +34,7 @@ static inline pmd_t softleaf_to_pmd(softleaf_t entry)
 
 /* It took the head page. */
 #define remove_migration_pmd(pvmw, folio) \
-	(remove_migration_pmd)(pvmw, folio_page(folio, 0))
+	((remove_migration_pmd)(pvmw, folio_page(folio, 0)))
 
 #endif /* CONFIG_ARCH_ENABLE_THP_MIGRATION */
 

@@ -211,10 +211,12 @@ int thp_cases_init(struct kunit *test, enum thp_form_set forms, const void *vari
 	if (!cases)
 		return -ENOMEM;
 	for (i = 0; i < nr; i++) {
-		const unsigned int variant = i / nr_parts / nr_forms;
+		const unsigned int form = form_sets[forms].first + i / nr_parts % nr_forms;
+		const void *variant = variants;
 
-		fill_case(&cases[i], &thp_forms[form_sets[forms].first + i / nr_parts % nr_forms],
-			  variants ? variants + variant * variant_size : NULL,
+		if (variants)
+			variant += i / nr_parts / nr_forms * variant_size;
+		fill_case(&cases[i], &thp_forms[form], variant,
 			  &part_sets[parts].parts[i % nr_parts]);
 	}
 	kunit_register_params_array(test, cases, nr, case_desc);
