@@ -109,12 +109,8 @@ static struct folio *make_held_pmd(struct kunit *test)
 {
 	const struct set_param *p = test->param_value;
 	struct thp_fixture *f = test->priv;
-	unsigned int bits = thp_entry_bits(p->before_bits);
-	struct folio *folio = thp_entry_make(f, p->before, bits);
-	struct thp_state want;
+	struct folio *folio = thp_entry_make_checked(f, p->before, p->before_bits);
 
-	thp_entry_want(f, &want, p->before, bits, true);
-	thp_ledger_expect(f, folio, &want, "mapped");
 	thp_entry_hold(f, folio);
 	return folio;
 }

@@ -104,20 +104,6 @@ static int few_exit_params_init(struct kunit *test)
 	return 0;
 }
 
-/* The PMD of the row, checked */
-static struct folio *make_pmd(struct kunit *test)
-{
-	const struct entry_param *p = test->param_value;
-	struct thp_fixture *f = test->priv;
-	unsigned int bits = thp_entry_bits(p->bits);
-	struct folio *folio = thp_entry_make(f, p->entry, bits);
-	struct thp_state want;
-
-	thp_entry_want(f, &want, p->entry, bits, true);
-	thp_ledger_expect(f, folio, &want, "one PMD");
-	return folio;
-}
-
 /*
  * Test that parent and child have the bits of the row, each with RSS and a page
  * table deposited; and that what maps a folio has a reference and a map count in
@@ -127,7 +113,7 @@ static void fork_copies_pmd(struct kunit *test)
 {
 	const struct entry_param *p = test->param_value;
 	struct thp_fixture *f = test->priv;
-	struct folio *folio = make_pmd(test);
+	struct folio *folio = thp_entry_make_checked(f, p->entry, p->bits);
 	struct mm_struct *child = thp_fixture_fork(f);
 	struct thp_state want;
 
@@ -149,7 +135,7 @@ static void exit_of_child_leaves_parent(struct kunit *test)
 {
 	const struct entry_param *p = test->param_value;
 	struct thp_fixture *f = test->priv;
-	struct folio *folio = make_pmd(test);
+	struct folio *folio = thp_entry_make_checked(f, p->entry, p->bits);
 	struct mm_struct *child = thp_fixture_fork(f);
 	struct thp_state want;
 

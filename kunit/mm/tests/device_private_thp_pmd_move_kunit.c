@@ -85,20 +85,6 @@ static int few_entry_params_init(struct kunit *test)
 	return 0;
 }
 
-/* The PMD of the row, checked */
-static struct folio *make_pmd(struct kunit *test)
-{
-	const struct entry_param *p = test->param_value;
-	struct thp_fixture *f = test->priv;
-	unsigned int bits = thp_entry_bits(p->bits);
-	struct folio *folio = thp_entry_make(f, p->entry, bits);
-	struct thp_state want;
-
-	thp_entry_want(f, &want, p->entry, bits, true);
-	thp_ledger_expect(f, folio, &want, "one PMD");
-	return folio;
-}
-
 /* An address whose PMD is in the table that has that of the range, outside the VMA */
 static unsigned long same_table(const struct thp_fixture *f)
 {
@@ -117,7 +103,7 @@ static void move_and_check(struct kunit *test, unsigned long to)
 {
 	const struct entry_param *p = test->param_value;
 	struct thp_fixture *f = test->priv;
-	struct folio *folio = make_pmd(test);
+	struct folio *folio = thp_entry_make_checked(f, p->entry, p->bits);
 	unsigned long from = f->addr;
 	struct thp_state want;
 	pmd_t *pmdp;

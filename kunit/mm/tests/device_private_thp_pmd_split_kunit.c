@@ -157,20 +157,6 @@ static int freeze_pinned_params_init(struct kunit *test)
 	return 0;
 }
 
-/* The PMD of the row, checked */
-static struct folio *make_pmd(struct kunit *test)
-{
-	const struct split_param *p = test->param_value;
-	struct thp_fixture *f = test->priv;
-	unsigned int bits = thp_entry_bits(p->before_bits);
-	struct folio *folio = thp_entry_make(f, p->before, bits);
-	struct thp_state want;
-
-	thp_entry_want(f, &want, p->before, bits, true);
-	thp_ledger_expect(f, folio, &want, "one PMD");
-	return folio;
-}
-
 static void split_pmd(struct thp_fixture *f, bool freeze)
 {
 	mmap_read_lock(f->mm);
@@ -196,8 +182,9 @@ static void want_split(struct kunit *test, struct thp_state *want)
  */
 static void split_carries_all_bits(struct kunit *test)
 {
+	const struct split_param *p = test->param_value;
 	struct thp_fixture *f = test->priv;
-	struct folio *folio = make_pmd(test);
+	struct folio *folio = thp_entry_make_checked(f, p->before, p->before_bits);
 	struct thp_state want;
 
 	split_pmd(f, false);
@@ -215,7 +202,7 @@ static void split_with_freeze_leaves_migration_entries(struct kunit *test)
 {
 	const struct split_param *p = test->param_value;
 	struct thp_fixture *f = test->priv;
-	struct folio *folio = make_pmd(test);
+	struct folio *folio = thp_entry_make_checked(f, p->before, p->before_bits);
 	struct thp_state want;
 
 	if (p->before == p->after)
@@ -236,7 +223,7 @@ static void split_with_freeze_keeps_pinned_exclusive_pages_mapped(struct kunit *
 {
 	const struct split_param *p = test->param_value;
 	struct thp_fixture *f = test->priv;
-	struct folio *folio = make_pmd(test);
+	struct folio *folio = thp_entry_make_checked(f, p->before, p->before_bits);
 	struct thp_state want;
 
 	thp_entry_hold(f, folio);

@@ -80,20 +80,6 @@ static int few_entry_params_init(struct kunit *test)
 	return 0;
 }
 
-/* The PMD of the row, checked */
-static struct folio *make_pmd(struct kunit *test)
-{
-	const struct entry_param *p = test->param_value;
-	struct thp_fixture *f = test->priv;
-	unsigned int bits = thp_entry_bits(p->bits);
-	struct folio *folio = thp_entry_make(f, p->entry, bits);
-	struct thp_state want;
-
-	thp_entry_want(f, &want, p->entry, bits, true);
-	thp_ledger_expect(f, folio, &want, "one PMD");
-	return folio;
-}
-
 static void zap_by_munmap(struct thp_fixture *f)
 {
 	thp_fixture_munmap(f);
@@ -109,7 +95,7 @@ static void zap_and_check(struct kunit *test, void (*zap)(struct thp_fixture *f)
 {
 	const struct entry_param *p = test->param_value;
 	struct thp_fixture *f = test->priv;
-	struct folio *folio = make_pmd(test);
+	struct folio *folio = thp_entry_make_checked(f, p->entry, p->bits);
 	struct thp_state want;
 
 	if (p->entry != THP_MIG_SYSTEM)

@@ -257,25 +257,24 @@ struct folio *thp_fixture_folio_at(struct thp_fixture *f, unsigned long addr)
 }
 
 /**
- * thp_fixture_touch() - write the pattern to a folio's worth of system memory
+ * thp_fixture_write() - write the pattern to a folio's worth of memory
  * @f: fixture
- * @order: order that the folio is to have: 0, or 2..HPAGE_PMD_ORDER
+ * @order: order that the folio is to have
  *
  * Writes as a process would, through page faults, from the start of the range
- * on, with mTHPs of this order only enabled; asserts that one folio of @order
- * is there afterwards, and tracks it. The folio is on the LRU.
+ * on; asserts that one folio of @order is there afterwards, and tracks it. Which
+ * orders may be faulted in, and of what memory, is for the caller to have set.
  *
  * Context: the thread of the test.
  * Return: the folio, mapped and unlocked. No reference is taken.
  */
-struct folio *thp_fixture_touch(struct thp_fixture *f, unsigned int order)
+struct folio *thp_fixture_write(struct thp_fixture *f, unsigned int order)
 {
 	void *page = kunit_kmalloc(f->test, PAGE_SIZE, GFP_KERNEL);
 	struct folio *folio;
 	unsigned long i;
 
 	KUNIT_ASSERT_NOT_NULL(f->test, page);
-	thp_fixture_anon_orders(f->test, order ? BIT(order) : 0);
 	for (i = 0; i < 1UL << order; i++) {
 		void __user *to = (void __user *)(f->addr + i * PAGE_SIZE);
 
@@ -294,6 +293,24 @@ struct folio *thp_fixture_touch(struct thp_fixture *f, unsigned int order)
 	f->memcg = THP_NA;
 #endif
 	return folio;
+}
+
+/**
+ * thp_fixture_touch() - write the pattern to a folio's worth of system memory
+ * @f: fixture
+ * @order: order that the folio is to have: 0, or 2..HPAGE_PMD_ORDER
+ *
+ * Writes as a process would, through page faults, from the start of the range
+ * on, with mTHPs of this order only enabled; asserts that one folio of @order
+ * is there afterwards, and tracks it. The folio is on the LRU.
+ *
+ * Context: the thread of the test.
+ * Return: the folio, mapped and unlocked. No reference is taken.
+ */
+struct folio *thp_fixture_touch(struct thp_fixture *f, unsigned int order)
+{
+	thp_fixture_anon_orders(f->test, order ? BIT(order) : 0);
+	return thp_fixture_write(f, order);
 }
 
 /**

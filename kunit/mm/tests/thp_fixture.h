@@ -123,6 +123,7 @@ void thp_fixture_munmap(struct thp_fixture *f);
 void thp_fixture_rebase(struct thp_fixture *f);
 void thp_fixture_restart(struct thp_fixture *f);
 void thp_fixture_anon_orders(struct kunit *test, unsigned long orders);
+struct folio *thp_fixture_write(struct thp_fixture *f, unsigned int order);
 struct folio *thp_fixture_touch(struct thp_fixture *f, unsigned int order);
 struct folio *thp_fixture_folio_at(struct thp_fixture *f, unsigned long addr);
 void thp_fixture_forget_warnings(void);

@@ -124,35 +124,13 @@ static void enable_shmem_order(struct kunit *test, unsigned int nr)
  */
 struct folio *thp_fixture_touch_shmem(struct thp_fixture *f, unsigned int order)
 {
-	void *page = kunit_kmalloc(f->test, PAGE_SIZE, GFP_KERNEL);
-	struct folio *folio;
-	unsigned long i;
-
-	KUNIT_ASSERT_NOT_NULL(f->test, page);
 	enable_shmem_order(f->test, order);
 	KUNIT_ASSERT_EQ(f->test, f->addr,
 			vm_mmap(NULL, f->addr, HPAGE_PMD_SIZE, PROT_READ | PROT_WRITE,
 				MAP_FIXED | MAP_SHARED | MAP_ANONYMOUS, 0));
 	f->vma = vma_lookup(f->mm, f->addr);
 	KUNIT_ASSERT_NOT_NULL(f->test, f->vma);
-	for (i = 0; i < 1UL << order; i++) {
-		void __user *to = (void __user *)(f->addr + i * PAGE_SIZE);
-
-		thp_data_fill(page, i);
-		KUNIT_ASSERT_EQ(f->test, 0, copy_to_user(to, page, PAGE_SIZE));
-	}
-	lru_add_drain();
-	folio = thp_fixture_folio_at(f, f->addr);
-	KUNIT_ASSERT_NOT_NULL(f->test, folio);
-	KUNIT_ASSERT_EQ_MSG(f->test, folio_order(folio), order,
-			    "no shmem folio of order %u to be had", order);
-	thp_fixture_track(f, &folio->page, order, f->addr);
-#ifdef CONFIG_MEMCG
-	f->memcg = folio->memcg_data;
-#else
-	f->memcg = THP_NA;
-#endif
-	return folio;
+	return thp_fixture_write(f, order);
 }
 
 /**

@@ -243,3 +243,24 @@ void thp_entry_want(struct thp_fixture *f, struct thp_state *want, enum thp_entr
 	want->deferred = 1;
 	want->ev_fault_alloc = 1;
 }
+
+/**
+ * thp_entry_make_checked() - thp_entry_make(), and see that it is there
+ * @f: fixture; nothing is in the range
+ * @entry: kind of the PMD
+ * @bits: its bits, as in tables
+ *
+ * Context: the thread of the test, mmap lock not held.
+ * Return: the folio. With a migration entry it is held, with one reference.
+ */
+struct folio *thp_entry_make_checked(struct thp_fixture *f, enum thp_entry entry,
+				     const char *bits)
+{
+	unsigned int mask = thp_entry_bits(bits);
+	struct folio *folio = thp_entry_make(f, entry, mask);
+	struct thp_state want;
+
+	thp_entry_want(f, &want, entry, mask, true);
+	thp_ledger_expect(f, folio, &want, "one PMD");
+	return folio;
+}

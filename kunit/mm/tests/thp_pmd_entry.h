@@ -45,6 +45,8 @@ unsigned int thp_entry_bits(const char *bits);
 void thp_entry_desc(char *desc, enum thp_entry entry, const char *bits);
 struct folio *thp_entry_make(struct thp_fixture *f, enum thp_entry entry,
 			     unsigned int bits);
+struct folio *thp_entry_make_checked(struct thp_fixture *f, enum thp_entry entry,
+				     const char *bits);
 void thp_entry_hold(struct thp_fixture *f, struct folio *folio);
 void thp_entry_let_go(struct thp_fixture *f, struct folio *folio);
 void thp_entry_remap(struct thp_fixture *f, struct folio *folio);
