@@ -42,8 +42,6 @@ GOOD = (KILLED, EQUIVALENT)
 
 # A boot has failed for good after this many findings; the rest of it is not waited for.
 ENOUGH = 3
-# Lines of a splat that are taken for its own.
-SPLAT_LINES = 60
 # After these a kernel does not go on, or hangs.
 _FATAL = ("panic", "BUG at", "oops", "KASAN")
 # The time limit of a boot, from the control's: seconds at least, and times as long.
@@ -165,12 +163,15 @@ class _Session:
         if not isinstance(known, dict):
             self.console.status("mutants", "the control")
             kernel = self._build(self.control)
-            # In the same way as the mutants: what ends one of them must not end this.
-            made, result = judged(kernel, self.context, self.args, self.tables, _Watch())
+            watch = _Watch(ends=False)
+            made, result = judged(kernel, self.context, self.args, self.tables, watch)
             if result.verdict != verdict.PASS:
                 report.show(result, self.console, ["umthp", "run"])
                 raise UmthpError("the kernel does not pass without a mutant: %s" % result.verdict,
                                  "correct that first: umthp run", made[0].log)
+            if watch.ended:
+                raise UmthpError("the kernel passes, but as a mutant it would have been killed",
+                                 "tell the authors of umthp, with the log", made[0].log)
             self.console.step("control", report.summary(result), result.seconds)
             known = {"name": "(control)", "seconds": max(boot.seconds for boot in made)}
             self._keep(self.conditions, known)
@@ -254,29 +255,30 @@ class _Session:
 
 
 class _Watch:
-    """Reads a log as it comes, and ends the boot when it has failed often enough."""
+    """Reads a log as it comes, and ends the boot when it has failed often enough.
 
-    def __init__(self) -> None:
-        self.findings = 0
-        self.splat_lines = 0
+    ends: else it only remembers that it would have.
+    """
+
+    def __init__(self, ends: bool = True) -> None:
+        self.ends = ends
+        self.ended = False
+        self.failed = 0
+        self.splats = splats.Reader()
 
     def __call__(self, line: str) -> object:
-        if ktap.is_result(line) and line.lstrip().startswith("not ok "):
-            # A suite's own result, in column 0, says nothing new.
-            self.findings += line[0] == " "
-            if line[0] != " " and self.findings:
-                return STOP
-        elif self.splat_lines:
-            # The rest of one that was counted.
-            self.splat_lines -= 1
-        else:
-            found = splats.find([line])
-            if found:
-                self.findings += 1
-                self.splat_lines = SPLAT_LINES
-                if found[0].kind in _FATAL:
-                    return STOP
-        return STOP if self.findings >= ENOUGH else None
+        self.ended = self.ended or self._enough(line)
+        return STOP if self.ended and self.ends else None
+
+    def _enough(self, line: str) -> bool:
+        self.splats.read(line)
+        is_failure = ktap.is_result(line) and line.lstrip().startswith("not ok ")
+        # A suite's own result, in column 0, says nothing new.
+        self.failed += is_failure and line[0] == " "
+        found = self.splats.found
+        findings = self.failed + len(found)
+        return findings >= ENOUGH or (is_failure and line[0] != " " and findings > 0) \
+            or (bool(found) and found[-1].kind in _FATAL)
 
 
 def _killers(made: Sequence[Boot], result: verdict.Verdict) -> List[str]:

@@ -84,13 +84,13 @@ def source_paths(text: str) -> str:
 
 def find(lines: Sequence[str]) -> List[Splat]:
     """Every report, one entry each, named by the line of it that says most."""
-    reader = _Reader()
-    for number, line in enumerate(lines):
-        reader.read(number, _PREFIX.sub("", line, count=1))
+    reader = Reader()
+    for line in lines:
+        reader.read(line)
     return reader.found
 
 
-class _Reader:
+class Reader:
     """Where in a report the log is: a line belongs to the open one, or begins another.
 
     A report ends with its `end trace`, with the next one or with the result of the test. No
@@ -99,12 +99,16 @@ class _Reader:
 
     def __init__(self) -> None:
         self.found: List[Splat] = []
+        self._lines = 0
         self._open = False
         self._rank = 0          # of the pattern that named the open report
         self._leads = False     # its complaint is still to come
         self._cut = False       # between `cut here` and `end trace`
 
-    def read(self, number: int, text: str) -> None:
+    def read(self, line: str) -> None:
+        """The next line of the log."""
+        number, text = self._lines, _PREFIX.sub("", line, count=1)
+        self._lines += 1
         if "---[ end trace" in text:
             self._open = self._cut = False
         elif "---[ cut here ]---" in text:
