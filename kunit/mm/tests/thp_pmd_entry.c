@@ -13,10 +13,10 @@
 #include "thp_pmd_entry.h"
 
 static const char * const entry_names[] = {
-	[THP_DEVICE]		= "device",
-	[THP_SYSTEM]		= "system",
-	[THP_MIG_DEVICE]	= "migration_device",
-	[THP_MIG_SYSTEM]	= "migration_system",
+	[THP_ENTRY_DEVICE]		= "device",
+	[THP_ENTRY_SYSTEM]		= "system",
+	[THP_ENTRY_MIG_DEVICE]	= "migration_device",
+	[THP_ENTRY_MIG_SYSTEM]	= "migration_system",
 };
 
 static const char * const bits_names[] = {
@@ -187,8 +187,8 @@ static void unmap(struct thp_fixture *f, struct folio *folio)
 struct folio *thp_entry_make(struct thp_fixture *f, enum thp_entry entry,
 			     unsigned int bits)
 {
-	const bool device = entry == THP_DEVICE || entry == THP_MIG_DEVICE;
-	const bool migration = entry == THP_MIG_DEVICE || entry == THP_MIG_SYSTEM;
+	const bool device = entry == THP_ENTRY_DEVICE || entry == THP_ENTRY_MIG_DEVICE;
+	const bool migration = entry == THP_ENTRY_MIG_DEVICE || entry == THP_ENTRY_MIG_SYSTEM;
 	struct folio *folio;
 
 	f->write = bits & THP_W;
@@ -224,8 +224,8 @@ struct folio *thp_entry_make(struct thp_fixture *f, enum thp_entry entry,
 void thp_entry_want(struct thp_fixture *f, struct thp_state *want, enum thp_entry entry,
 		    unsigned int bits, bool by_pmd)
 {
-	const bool device = entry == THP_DEVICE || entry == THP_MIG_DEVICE;
-	const bool migration = entry == THP_MIG_DEVICE || entry == THP_MIG_SYSTEM;
+	const bool device = entry == THP_ENTRY_DEVICE || entry == THP_ENTRY_MIG_DEVICE;
+	const bool migration = entry == THP_ENTRY_MIG_DEVICE || entry == THP_ENTRY_MIG_SYSTEM;
 
 	f->write = bits & THP_W;
 	f->exclusive = bits & THP_X;

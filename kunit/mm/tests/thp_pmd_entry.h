@@ -12,16 +12,16 @@
 
 /**
  * enum thp_entry - what the PMD, or each of the PTEs that are made of it, is
- * @THP_DEVICE: device-private entry
- * @THP_SYSTEM: maps system memory
- * @THP_MIG_DEVICE: migration entry for a folio of the device
- * @THP_MIG_SYSTEM: migration entry for a folio of system memory
+ * @THP_ENTRY_DEVICE: device-private entry
+ * @THP_ENTRY_SYSTEM: maps system memory
+ * @THP_ENTRY_MIG_DEVICE: migration entry for a folio of the device
+ * @THP_ENTRY_MIG_SYSTEM: migration entry for a folio of system memory
  */
 enum thp_entry {
-	THP_DEVICE,
-	THP_SYSTEM,
-	THP_MIG_DEVICE,
-	THP_MIG_SYSTEM,
+	THP_ENTRY_DEVICE,
+	THP_ENTRY_SYSTEM,
+	THP_ENTRY_MIG_DEVICE,
+	THP_ENTRY_MIG_SYSTEM,
 };
 
 /*
