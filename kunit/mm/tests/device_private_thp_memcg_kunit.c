@@ -17,7 +17,7 @@
 static s64 enter(struct thp_fixture *f)
 {
 	thp_fixture_own_memcg(f, THP_MEMCG_USUAL);
-	thp_fixture_enter_memcg(f);
+	thp_fixture_enter_memcg(f, THP_MEMCG_USUAL);
 	return thp_memcg_drained_usage(f);
 }
 

@@ -186,7 +186,8 @@ void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which)
 
 /**
  * thp_fixture_enter_memcg() - charge what the mm of the fixture faults in, too
- * @f: fixture, after thp_fixture_own_memcg() for THP_MEMCG_USUAL
+ * @f: fixture, after thp_fixture_own_memcg()
+ * @which: the same one
  *
  * The thread of the test, which owns the mm, moves to the cgroup. So what page
  * faults allocate and copy is charged there as well; page tables are not, as kernel
@@ -196,11 +197,11 @@ void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which)
  *
  * Context: the thread of the test.
  */
-void thp_fixture_enter_memcg(struct thp_fixture *f)
+void thp_fixture_enter_memcg(struct thp_fixture *f, enum thp_memcg which)
 {
 	char name[64];
 
-	snprintf(name, sizeof(name), "%s/cgroup.procs", cgroup_names[THP_MEMCG_USUAL]);
+	snprintf(name, sizeof(name), "%s/cgroup.procs", cgroup_names[which]);
 	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	KUNIT_ASSERT_EQ(f->test, write_file(name, "0"), 0);
 }
@@ -284,7 +285,7 @@ void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which)
 	kunit_skip(f->test, "no memory cgroups, or no way to call mkdirat()");
 }
 
-void thp_fixture_enter_memcg(struct thp_fixture *f)
+void thp_fixture_enter_memcg(struct thp_fixture *f, enum thp_memcg which)
 {
 }
 

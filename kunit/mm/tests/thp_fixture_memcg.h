@@ -20,7 +20,7 @@ enum thp_memcg {
 int thp_memcg_enable(void);
 void thp_memcg_disable(void);
 void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which);
-void thp_fixture_enter_memcg(struct thp_fixture *f);
+void thp_fixture_enter_memcg(struct thp_fixture *f, enum thp_memcg which);
 void thp_fixture_leave_memcg(struct thp_fixture *f);
 s64 thp_memcg_usage(const struct thp_fixture *f);
 s64 thp_memcg_drained_usage(const struct thp_fixture *f);
