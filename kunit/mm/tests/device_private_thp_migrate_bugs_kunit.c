@@ -151,6 +151,8 @@ static void range_that_ends_before_it_starts_is_refused(struct kunit *test)
 				     f->addr + 2 * PAGE_SIZE, MIGRATE_VMA_SELECT_SYSTEM);
 	m->args.start = f->addr + 2 * PAGE_SIZE;
 	m->args.end = f->addr + PAGE_SIZE;
+	/* Nothing is there: the first of all those stores is the last. */
+	m->args.src = (unsigned long *)PAGE_SIZE;
 	mmap_read_lock(f->mm);
 	KUNIT_EXPECT_EQ(test, fake_zdev_migration_setup(m), -EINVAL);
 	mmap_read_unlock(f->mm);
