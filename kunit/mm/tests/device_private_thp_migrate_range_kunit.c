@@ -156,18 +156,25 @@ static const struct range_way range_ways[] = {
  * @layouts: mask of layouts
  * @parts: mask of parts
  * @ways: mask of ways
+ * @has_peer: they need a second device
  */
 struct range_group {
 	unsigned long layouts;
 	unsigned long parts;
 	unsigned long ways;
+	bool has_peer;
 };
+
+/* Parts of a PMD, and more than one */
+#define PMD_PARTS	(BIT(WHOLE) | BIT(TWO) | BIT(FIRST) | BIT(LAST) | BIT(ALL_BUT_FIRST) |	\
+			 BIT(ALL_BUT_LAST) | BIT(MIDDLE) | BIT(ACROSS) | BIT(SEAM))
+/* Parts that are of interest if there are small folios */
+#define MTHP_PARTS	(BIT(WHOLE) | BIT(TWO) | BIT(LOW) | BIT(ODD) | BIT(FIRST) | BIT(SEAM))
 
 static const struct range_group range_groups[] = {
 	{
 		.layouts = BIT(SYSTEM_THP) | BIT(HOLES),
-		.parts = BIT(WHOLE) | BIT(TWO) | BIT(FIRST) | BIT(LAST) | BIT(ALL_BUT_FIRST) |
-			 BIT(ALL_BUT_LAST) | BIT(MIDDLE) | BIT(ACROSS) | BIT(SEAM),
+		.parts = PMD_PARTS,
 		/* A hole of a PMD, and some of its destinations missing: a known bug */
 		.ways = BIT(OUT) | BIT(OUT_SMALL) | BIT(OUT_PAGES) | BIT(OUT_NONE),
 	}, {
@@ -176,30 +183,45 @@ static const struct range_group range_groups[] = {
 		.ways = BIT(OUT_MISSING) | BIT(BACK),
 	}, {
 		.layouts = BIT(DEVICE_THP),
-		.parts = BIT(WHOLE) | BIT(TWO) | BIT(FIRST) | BIT(LAST) | BIT(ALL_BUT_FIRST) |
-			 BIT(ALL_BUT_LAST) | BIT(MIDDLE) | BIT(ACROSS) | BIT(SEAM),
-		.ways = BIT(BACK) | BIT(BACK_SMALL) | BIT(BACK_PAGES) | BIT(OVER),
+		.parts = PMD_PARTS,
+		.ways = BIT(BACK) | BIT(BACK_SMALL) | BIT(BACK_PAGES),
 	}, {
 		.layouts = BIT(DEVICE_THP),
 		.parts = BIT(TWO) | BIT(MIDDLE) | BIT(ACROSS),
-		.ways = BIT(BACK_MISSING) | BIT(OVER_SMALL) | BIT(OVER_FROM_PEER) | BIT(OUT),
+		.ways = BIT(BACK_MISSING) | BIT(OUT),
+	}, {
+		.layouts = BIT(DEVICE_THP),
+		.parts = BIT(TWO) | BIT(MIDDLE) | BIT(ACROSS),
+		.ways = BIT(OVER) | BIT(OVER_SMALL) | BIT(OVER_FROM_PEER),
+		.has_peer = true,
 	}, {
 		.layouts = BIT(HUGE_ZERO_THP),
 		.parts = BIT(WHOLE) | BIT(TWO) | BIT(MIDDLE) | BIT(SEAM),
-		.ways = BIT(OUT) | BIT(OUT_SMALL) | BIT(OUT_PAGES) | BIT(BACK) | BIT(OVER),
+		.ways = BIT(OUT) | BIT(OUT_SMALL) | BIT(OUT_PAGES) | BIT(BACK),
+	}, {
+		.layouts = BIT(HUGE_ZERO_THP),
+		.parts = BIT(TWO) | BIT(SEAM),
+		.ways = BIT(OVER),
+		.has_peer = true,
 	}, {
 		.layouts = BIT(SYSTEM_MTHPS) | BIT(SYSTEM_PINNED),
-		.parts = BIT(WHOLE) | BIT(TWO) | BIT(LOW) | BIT(ODD) | BIT(FIRST) | BIT(SEAM),
+		.parts = MTHP_PARTS,
 		.ways = BIT(OUT) | BIT(OUT_MISSING) | BIT(OUT_PAGES) | BIT(OUT_NONE),
 	}, {
 		.layouts = BIT(DEVICE_MTHPS) | BIT(DEVICE_PINNED),
-		.parts = BIT(WHOLE) | BIT(TWO) | BIT(LOW) | BIT(ODD) | BIT(FIRST) | BIT(SEAM),
-		.ways = BIT(BACK) | BIT(BACK_MISSING) | BIT(BACK_PAGES) | BIT(OVER),
+		.parts = MTHP_PARTS,
+		.ways = BIT(BACK) | BIT(BACK_MISSING) | BIT(BACK_PAGES),
+	}, {
+		.layouts = BIT(DEVICE_MTHPS) | BIT(DEVICE_PINNED),
+		.parts = BIT(TWO) | BIT(ODD),
+		.ways = BIT(OVER),
+		.has_peer = true,
 	}, {
 		.layouts = BIT(MIXED),
-		.parts = BIT(WHOLE) | BIT(TWO) | BIT(LOW) | BIT(ODD) | BIT(ACROSS),
-		.ways = BIT(OUT) | BIT(OUT_PAGES) | BIT(BACK) | BIT(BACK_PAGES) | BIT(OVER) |
-			BIT(OVER_SMALL) | BIT(OVER_FROM_PEER),
+		.parts = BIT(TWO) | BIT(LOW) | BIT(ODD) | BIT(ACROSS),
+		.ways = BIT(OUT) | BIT(OUT_PAGES) | BIT(BACK) | BIT(OVER) | BIT(OVER_SMALL) |
+			BIT(OVER_FROM_PEER),
+		.has_peer = true,
 	},
 };
 
@@ -210,6 +232,7 @@ struct range_param {
 	const struct range_layout *layout;
 	const struct range_part *part;
 	const struct range_way *way;
+	bool has_peer;
 };
 
 static void range_desc(struct kunit *test, const void *param, char *desc)
@@ -240,7 +263,7 @@ static int range_params_init(struct kunit *test)
 				for_each_set_bit(way, &g->ways, BITS_PER_LONG)
 					params[nr++] = (struct range_param) {
 						&range_layouts[layout], &range_parts[part],
-						&range_ways[way],
+						&range_ways[way], g->has_peer,
 					};
 	}
 	kunit_register_params_array(test, params, nr, range_desc);
@@ -266,7 +289,8 @@ static void each_phase_of_a_range_is_exact(struct kunit *test)
 	struct thp_fixture *f = test->priv;
 	struct thp_model *model;
 
-	thp_fixture_add_peer(f);
+	if (p->has_peer)
+		thp_fixture_add_peer(f);
 	thp_layout_map(f, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE);
 	model = thp_layout_build(f, p->layout->pieces);
 	thp_model_run(model, &req, FAKE_ZDEV_PHASE_FINAL);

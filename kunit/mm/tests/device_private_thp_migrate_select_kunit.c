@@ -19,10 +19,12 @@
  * struct select_source - what is at the start of the window
  * @name: for the description
  * @piece: the memory; a HOLE: nothing
+ * @is_between: the same as the orders below and above it: not with all flags
  */
 struct select_source {
 	const char *name;
 	struct thp_piece piece;
+	bool is_between;
 };
 
 static const struct select_source select_sources[] = {
@@ -31,21 +33,21 @@ static const struct select_source select_sources[] = {
 	{ "huge_zero", { THP_HUGE_ZERO, HPAGE_PMD_ORDER } },
 	{ "system_order0", { THP_SYSTEM, 0 } },
 	{ "system_order2", { THP_SYSTEM, 2 } },
-	{ "system_order3", { THP_SYSTEM, 3 } },
+	{ "system_order3", { THP_SYSTEM, 3 }, true },
 	{ "system_order4", { THP_SYSTEM, 4 } },
-	{ "system_order5", { THP_SYSTEM, 5 } },
-	{ "system_order6", { THP_SYSTEM, 6 } },
-	{ "system_order7", { THP_SYSTEM, 7 } },
+	{ "system_order5", { THP_SYSTEM, 5 }, true },
+	{ "system_order6", { THP_SYSTEM, 6 }, true },
+	{ "system_order7", { THP_SYSTEM, 7 }, true },
 	{ "system_order8", { THP_SYSTEM, 8 } },
 	{ "system_order9", { THP_SYSTEM, 9 } },
 	{ "system_order9_by_ptes", { THP_SYSTEM, 9, 0, true } },
 	{ "device_order0", { THP_DEVICE, 0 } },
 	{ "device_order2", { THP_DEVICE, 2 } },
-	{ "device_order3", { THP_DEVICE, 3 } },
+	{ "device_order3", { THP_DEVICE, 3 }, true },
 	{ "device_order4", { THP_DEVICE, 4 } },
-	{ "device_order5", { THP_DEVICE, 5 } },
-	{ "device_order6", { THP_DEVICE, 6 } },
-	{ "device_order7", { THP_DEVICE, 7 } },
+	{ "device_order5", { THP_DEVICE, 5 }, true },
+	{ "device_order6", { THP_DEVICE, 6 }, true },
+	{ "device_order7", { THP_DEVICE, 7 }, true },
 	{ "device_order8", { THP_DEVICE, 8 } },
 	{ "device_order9", { THP_DEVICE, 9 } },
 	{ "device_order9_by_ptes", { THP_DEVICE, 9, 0, true } },
@@ -56,21 +58,23 @@ static const struct select_source select_sources[] = {
  * @name: for the description
  * @flags: MIGRATE_VMA_SELECT_*
  * @owner: as in struct thp_request
+ * @for_all: for sources of all orders
  */
 struct select_flags {
 	const char *name;
 	unsigned long flags;
 	enum thp_what owner;
+	bool for_all;
 };
 
 static const struct select_flags select_flags[] = {
 	{ "nothing", 0, THP_DEVICE },
 	{ "compound", COMPOUND, THP_DEVICE },
 	{ "system", SYSTEM, THP_DEVICE },
-	{ "system_compound", SYSTEM | COMPOUND, THP_DEVICE },
+	{ "system_compound", SYSTEM | COMPOUND, THP_DEVICE, true },
 	{ "private", PRIVATE, THP_DEVICE },
-	{ "private_compound", PRIVATE | COMPOUND, THP_DEVICE },
-	{ "both", SYSTEM | PRIVATE, THP_DEVICE },
+	{ "private_compound", PRIVATE | COMPOUND, THP_DEVICE, true },
+	{ "both", SYSTEM | PRIVATE, THP_DEVICE, true },
 	{ "both_compound", SYSTEM | PRIVATE | COMPOUND, THP_DEVICE },
 	{ "coherent_compound", COHERENT | COMPOUND, THP_DEVICE },
 	{ "coherent_system", COHERENT | SYSTEM, THP_DEVICE },
@@ -96,16 +100,17 @@ static void select_desc(struct kunit *test, const void *param, char *desc)
 
 static int select_params_init(struct kunit *test)
 {
-	const unsigned int nr_flags = ARRAY_SIZE(select_flags);
-	const unsigned int nr = ARRAY_SIZE(select_sources) * nr_flags;
-	struct select_param *params = kunit_kcalloc(test, nr, sizeof(*params), GFP_KERNEL);
-	unsigned int i;
+	const unsigned int max = ARRAY_SIZE(select_sources) * ARRAY_SIZE(select_flags);
+	struct select_param *params = kunit_kcalloc(test, max, sizeof(*params), GFP_KERNEL);
+	unsigned int i, n, nr = 0;
 
 	KUNIT_ASSERT_NOT_NULL(test, params);
-	for (i = 0; i < nr; i++)
-		params[i] = (struct select_param) {
-			&select_sources[i / nr_flags], &select_flags[i % nr_flags],
-		};
+	for (i = 0; i < ARRAY_SIZE(select_sources); i++)
+		for (n = 0; n < ARRAY_SIZE(select_flags); n++)
+			if (!select_sources[i].is_between || select_flags[n].for_all)
+				params[nr++] = (struct select_param) {
+					&select_sources[i], &select_flags[n],
+				};
 	kunit_register_params_array(test, params, nr, select_desc);
 	return 0;
 }
