@@ -234,7 +234,7 @@ static struct kunit_case device_private_thp_interleave_callbacks_cases[] = {
 
 static struct kunit_suite device_private_thp_interleave_callbacks_suite = {
 	.name = "device_private_thp_interleave_callbacks",
-	.init = thp_fixture_init,
+	.init = ileave_fixture_init,
 	.exit = thp_fixture_exit,
 	.test_cases = device_private_thp_interleave_callbacks_cases,
 };

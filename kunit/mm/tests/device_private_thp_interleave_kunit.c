@@ -187,7 +187,7 @@ static struct kunit_case device_private_thp_interleave_cases[] = {
 
 static struct kunit_suite device_private_thp_interleave_suite = {
 	.name = "device_private_thp_interleave",
-	.init = thp_fixture_init,
+	.init = ileave_fixture_init,
 	.exit = thp_fixture_exit,
 	.test_cases = device_private_thp_interleave_cases,
 };

@@ -44,8 +44,9 @@ void thp_fixture_alloc_scratch(struct thp_fixture *f)
 }
 
 /**
- * thp_fixture_init() - suite callback: make a struct thp_fixture, in test->priv
+ * thp_fixture_init_with() - make a struct thp_fixture, in test->priv
  * @test: the test
+ * @params: what its devices are to be like, NULL: the default. Must outlive it.
  *
  * Runs in the thread of the test, to which it attaches an mm. Asserts, so it
  * only returns if there is a fixture.
@@ -55,7 +56,7 @@ void thp_fixture_alloc_scratch(struct thp_fixture *f)
  *
  * Return: 0
  */
-int thp_fixture_init(struct kunit *test)
+int thp_fixture_init_with(struct kunit *test, const struct fake_zdev_params *params)
 {
 	struct thp_fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
 	unsigned long addr, nr;
@@ -65,7 +66,8 @@ int thp_fixture_init(struct kunit *test)
 	f->taint = get_taint();
 	f->write = true;
 	f->exclusive = true;
-	f->zdev = fake_zdev_create(test, NULL);
+	f->params = params;
+	f->zdev = fake_zdev_create(test, params);
 	thp_fixture_alloc_scratch(f);
 
 	addr = kunit_vm_mmap(test, NULL, 0, 2 * HPAGE_PMD_SIZE, PROT_READ | PROT_WRITE,
@@ -91,6 +93,17 @@ int thp_fixture_init(struct kunit *test)
 	thp_fixture_rebase(f);
 	test->priv = f;
 	return 0;
+}
+
+/**
+ * thp_fixture_init() - suite callback: thp_fixture_init_with() the default
+ * @test: the test
+ *
+ * Return: 0
+ */
+int thp_fixture_init(struct kunit *test)
+{
+	return thp_fixture_init_with(test, NULL);
 }
 
 /* Bring a folio that a failed test has left locked back to where it belongs. */

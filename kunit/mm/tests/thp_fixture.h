@@ -25,6 +25,7 @@
 /**
  * struct thp_fixture - what a test of these suites works on
  * @test: the test
+ * @params: what its devices are like
  * @zdev: its device
  * @peer: a second device, NULL unless thp_fixture_add_peer() has been called
  * @mm: the mm attached to the thread of the test, with nothing but the range
@@ -71,6 +72,7 @@
  */
 struct thp_fixture {
 	struct kunit *test;
+	const struct fake_zdev_params *params;
 	struct fake_zdev *zdev;
 	struct fake_zdev *peer;
 	struct mm_struct *mm;
@@ -115,6 +117,7 @@ struct thp_fixture {
  * Suite callbacks and system memory: thp_fixture.c
  */
 int thp_fixture_init(struct kunit *test);
+int thp_fixture_init_with(struct kunit *test, const struct fake_zdev_params *params);
 void thp_fixture_alloc_scratch(struct thp_fixture *f);
 void thp_fixture_exit(struct kunit *test);
 void thp_fixture_track(struct thp_fixture *f, struct page *first,

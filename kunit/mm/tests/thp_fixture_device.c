@@ -52,7 +52,7 @@ void thp_fixture_let_go(struct thp_fixture *f, struct folio *folio)
  */
 void thp_fixture_add_peer(struct thp_fixture *f)
 {
-	f->peer = fake_zdev_create(f->test, NULL);
+	f->peer = fake_zdev_create(f->test, f->params);
 	thp_fixture_alloc_scratch(f);
 	thp_fixture_rebase(f);
 }

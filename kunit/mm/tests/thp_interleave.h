@@ -334,6 +334,7 @@ struct ileave_run {
 	void *buffer;
 };
 
+int ileave_fixture_init(struct kunit *test);
 struct ileave_run *ileave_new_run(struct kunit *test, const struct ileave_row *row);
 void ileave_setup(struct ileave_run *run);
 void ileave_copy(struct ileave_run *run);

@@ -117,6 +117,22 @@ static void start(struct ileave_run *run)
 }
 
 /**
+ * ileave_fixture_init() - suite callback: a fixture with the least that rows need
+ * @test: the test
+ *
+ * No row has more than one folio of HPAGE_PMD_ORDER on a device, and there are
+ * enough rows for the size of devices to matter.
+ *
+ * Return: 0
+ */
+int ileave_fixture_init(struct kunit *test)
+{
+	static const struct fake_zdev_params params = { .nr_pages = HPAGE_PMD_NR };
+
+	return thp_fixture_init_with(test, &params);
+}
+
+/**
  * ileave_new_run() - get ready for a row
  * @test: the test; its fixture is that of thp_fixture_init()
  * @row: the row
