@@ -66,9 +66,12 @@ def _seen(bug: Bug, lines: Sequence[str], found: ktap.Scan) -> Dict[str, List[in
 
 
 def _hung(boot: Boot, found: ktap.Scan) -> bool:
-    """Did the time run out in the case? Not while booting, and not after its result."""
+    """Did the time run out in the case? Not while booting, and not after its result.
+
+    That has two names, SUITE and TEST; those of parameters have three.
+    """
     return boot.timed_out and bool(found.last_open) \
-        and not any(len(line.path) == 1 for line in found.results)
+        and not any(len(line.path) == 2 for line in found.results)
 
 
 def _worse(bug: Bug, boot: Boot, alone: "Verdict", lines: Sequence[str],

@@ -71,10 +71,11 @@ def _known_bugs(result: Verdict, console: Console) -> None:
                               subsequent_indent=" " * 9):
         console.say(line)
     if console.verbose:
+        width = max(len(entry.bug.id) for entry in result.known)
         for entry in result.known:
             for said in entry.said:
-                console.say("  %-18s %-6s %s: %s" % (said.state, said.id, printable(said.test),
-                                                     printable(said.text)))
+                console.say("  %-18s %-*s  %s: %s" % (said.state, width, said.id,
+                                                      printable(said.test), printable(said.text)))
 
 
 def _list_cases(result: Verdict, console: Console) -> None:
