@@ -81,17 +81,30 @@ static const struct dev_pagemap_ops fake_zdev_ops_no_split = {
 	.migrate_to_ram = fake_zdev_ram_fault,
 };
 
-static void fake_zdev_remove_chunk(struct fake_zdev_chunk *chunk)
+/* Give back all that a chunk has. */
+void fake_zdev_unmake_chunk(struct fake_zdev_chunk *chunk)
 {
 	if (chunk->is_mapped)
 		memunmap_pages(&chunk->pgmap);
 	if (chunk->res)
 		release_mem_region(chunk->res->start, resource_size(chunk->res));
 	fake_zdev_pool_destroy(chunk);
+	kvfree(chunk->memmap);
 	kfree(chunk);
 }
 
-static int fake_zdev_add_chunk(struct fake_zdev *zdev)
+/* Make @chunk the one after those that @zdev has. */
+static void fake_zdev_own_chunk(struct fake_zdev *zdev, struct fake_zdev_chunk *chunk)
+{
+	chunk->zdev = zdev;
+	chunk->first_idx = zdev->nr_chunks * zdev->params.nr_pages;
+	chunk->pgmap.ops = zdev->params.no_folio_split ? &fake_zdev_ops_no_split :
+							 &fake_zdev_ops;
+	chunk->pgmap.owner = zdev->params.owner;
+}
+
+/* Return: a chunk for @zdev, or an ERR_PTR */
+static struct fake_zdev_chunk *fake_zdev_make_chunk(struct fake_zdev *zdev)
 {
 	unsigned long size = zdev->params.nr_pages << PAGE_SHIFT;
 	struct fake_zdev_chunk *chunk;
@@ -99,14 +112,11 @@ static int fake_zdev_add_chunk(struct fake_zdev *zdev)
 	void *mapped;
 	int ret;
 
-	if (zdev->nr_chunks == FAKE_ZDEV_MAX_CHUNKS)
-		return -ENOSPC;
 	chunk = kzalloc_obj(*chunk);
 	if (!chunk)
-		return -ENOMEM;
-	chunk->zdev = zdev;
-	chunk->first_idx = zdev->nr_chunks * zdev->params.nr_pages;
+		return ERR_PTR(-ENOMEM);
 	chunk->nr_pages = zdev->params.nr_pages;
+	fake_zdev_own_chunk(zdev, chunk);
 
 	/* Rounded up to sections, but sub-sections are enough for the pgmap. */
 	res = request_free_mem_region(&iomem_resource, size, "fake_zone_device");
@@ -121,9 +131,6 @@ static int fake_zdev_add_chunk(struct fake_zdev *zdev)
 	chunk->pgmap.range.start = res->start;
 	chunk->pgmap.range.end = res->start + size - 1;
 	chunk->pgmap.nr_range = 1;
-	chunk->pgmap.ops = zdev->params.no_folio_split ? &fake_zdev_ops_no_split :
-							 &fake_zdev_ops;
-	chunk->pgmap.owner = zdev->params.owner;
 	mapped = memremap_pages(&chunk->pgmap, NUMA_NO_NODE);
 	if (IS_ERR(mapped)) {
 		ret = PTR_ERR(mapped);
@@ -131,14 +138,33 @@ static int fake_zdev_add_chunk(struct fake_zdev *zdev)
 	}
 	chunk->is_mapped = true;
 
-	ret = fake_zdev_pool_init(chunk);
+	ret = fake_zdev_save_memmap(chunk) ?: fake_zdev_pool_init(chunk);
 	if (ret)
 		goto err;
+	return chunk;
+err:
+	fake_zdev_unmake_chunk(chunk);
+	return ERR_PTR(ret);
+}
+
+static int fake_zdev_add_chunk(struct fake_zdev *zdev)
+{
+	unsigned long poison = zdev->params.poison;
+	struct fake_zdev_chunk *chunk;
+	unsigned long i;
+
+	if (zdev->nr_chunks == FAKE_ZDEV_MAX_CHUNKS)
+		return -ENOSPC;
+	chunk = fake_zdev_take_spare_chunk(zdev->params.nr_pages);
+	if (!chunk)
+		chunk = fake_zdev_make_chunk(zdev);
+	if (IS_ERR(chunk))
+		return PTR_ERR(chunk);
+	fake_zdev_own_chunk(zdev, chunk);
+	for (i = 0; poison && i < chunk->nr_pages; i++)
+		fake_zdev_poison_page(pfn_to_page(chunk->first_pfn + i), poison);
 	zdev->chunks[zdev->nr_chunks++] = chunk;
 	return 0;
-err:
-	fake_zdev_remove_chunk(chunk);
-	return ret;
 }
 
 /*
@@ -168,8 +194,12 @@ unsigned long fake_zdev_destroy_or_leak(struct fake_zdev *zdev)
 	if (refs)
 		return refs;
 
-	while (zdev->nr_chunks)
-		fake_zdev_remove_chunk(zdev->chunks[--zdev->nr_chunks]);
+	while (zdev->nr_chunks) {
+		struct fake_zdev_chunk *chunk = zdev->chunks[--zdev->nr_chunks];
+
+		if (!fake_zdev_keep_chunk(chunk))
+			fake_zdev_unmake_chunk(chunk);
+	}
 	fake_zdev_log_destroy(zdev);
 	kfree(zdev);
 	return 0;

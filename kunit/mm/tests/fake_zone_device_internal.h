@@ -26,6 +26,7 @@
  * @live: per page: order of the allocated block that starts there, or -1
  * @data: per HPAGE_PMD_NR pages: their memory, NULL until one is allocated
  * @is_mapped: memremap_pages() was done
+ * @memmap: what its struct pages were like then
  * @pgmap: pgmap of the pages
  *
  * Blocks do not cross chunks, so each chunk has a pool of its own.
@@ -41,6 +42,7 @@ struct fake_zdev_chunk {
 	s8 *live;
 	void **data;
 	bool is_mapped;
+	void *memmap;
 	struct dev_pagemap pgmap;
 };
 
@@ -115,6 +117,15 @@ struct fake_zdev_chunk *fake_zdev_page_chunk(const struct fake_zdev *zdev,
 					     const struct page *page);
 struct fake_zdev_chunk *fake_zdev_folio_chunk(const struct folio *folio);
 unsigned long fake_zdev_destroy_or_leak(struct fake_zdev *zdev);
+void fake_zdev_unmake_chunk(struct fake_zdev_chunk *chunk);
+
+/* fake_zone_device_spare.c */
+int fake_zdev_save_memmap(struct fake_zdev_chunk *chunk);
+struct fake_zdev_chunk *fake_zdev_take_spare_chunk(unsigned long nr_pages);
+bool fake_zdev_keep_chunk(struct fake_zdev_chunk *chunk);
+bool fake_zdev_drop_spare_chunks(void);
+void *fake_zdev_get_block(void);
+void fake_zdev_put_block(void *block, bool is_used);
 
 /* fake_zone_device_pool.c */
 int fake_zdev_pool_init(struct fake_zdev_chunk *chunk);

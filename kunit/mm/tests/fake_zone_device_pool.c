@@ -37,13 +37,6 @@ int fake_zdev_pool_init(struct fake_zdev_chunk *chunk)
 	memset(chunk->live, FAKE_ZDEV_NOT_LIVE, chunk->nr_pages);
 	bitmap_fill(chunk->free[HPAGE_PMD_ORDER], nr_blocks);
 	chunk->nr_free = chunk->nr_pages;
-	if (chunk->zdev->params.poison) {
-		unsigned long i;
-
-		for (i = 0; i < chunk->nr_pages; i++)
-			fake_zdev_poison_page(pfn_to_page(chunk->first_pfn + i),
-					      chunk->zdev->params.poison);
-	}
 	return 0;
 }
 
@@ -53,7 +46,7 @@ void fake_zdev_pool_destroy(struct fake_zdev_chunk *chunk)
 	unsigned long i;
 
 	for (i = 0; chunk->data && i < chunk->nr_pages >> HPAGE_PMD_ORDER; i++)
-		kvfree(chunk->data[i]);
+		fake_zdev_put_block(chunk->data[i], true);
 	kvfree(chunk->data);
 	kvfree(chunk->live);
 	for (order = 0; order < FAKE_ZDEV_NR_ORDERS; order++)
@@ -167,12 +160,11 @@ static bool fake_zdev_populate(struct fake_zdev_chunk *chunk, unsigned long i)
 
 	if (READ_ONCE(*slot))
 		return true;
-	block = kvmalloc(HPAGE_PMD_SIZE, GFP_KERNEL);
+	block = fake_zdev_get_block();
 	if (!block)
 		return false;
-	memset(block, FAKE_ZDEV_FREED_DATA, HPAGE_PMD_SIZE);
 	if (cmpxchg(slot, NULL, block))
-		kvfree(block);
+		fake_zdev_put_block(block, false);
 	return true;
 }
 
