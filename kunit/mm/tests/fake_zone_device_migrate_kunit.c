@@ -3,6 +3,7 @@
  * The fake device and migration: whole trips between system memory and devices,
  * each destination policy, and each failure that can be asked for.
  */
+#include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/mmu_notifier.h>
 #include <linux/sched/mm.h>
@@ -31,6 +32,8 @@ static unsigned long __user *mark_of(const struct mapped *r, unsigned long i)
 	return (unsigned long __user *)(r->start + i * PAGE_SIZE + i % 512 * sizeof(long));
 }
 
+KUNIT_DEFINE_ACTION_WRAPPER(put_mm, mmput, struct mm_struct *);
+
 /* Map a range and touch all of it: one THP, or NR_SMALL small pages. */
 static struct mapped map_range(struct kunit *test, bool thp)
 {
@@ -41,6 +44,9 @@ static struct mapped map_range(struct kunit *test, bool thp)
 	addr = kunit_vm_mmap(test, NULL, 0, 2 * HPAGE_PMD_SIZE, PROT_READ | PROT_WRITE,
 			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
 	KUNIT_ASSERT_NE(test, addr, 0);
+	mmget(current->mm);
+	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_mm, current->mm), 0);
+	test->priv = current->mm;
 	r.start = ALIGN(addr, HPAGE_PMD_SIZE);
 	r.end = r.start + r.nr * PAGE_SIZE;
 	KUNIT_ASSERT_EQ(test, do_madvise(current->mm, r.start, HPAGE_PMD_SIZE,
@@ -555,6 +561,21 @@ static void abandoned_migration_leaks_nothing(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, vm_munmap(r.start, r.end - r.start), 0);
 }
 
+/*
+ * Nobody waits for the thread of a test to give up its mm, and the next test counts
+ * what is mapped: unmap everything here.
+ */
+static void empty_mm(struct kunit *test)
+{
+	struct mm_struct *mm = test->priv;
+
+	if (!mm)
+		return;
+	kthread_use_mm(mm);
+	KUNIT_EXPECT_EQ(test, vm_munmap(0, TASK_SIZE), 0);
+	kthread_unuse_mm(mm);
+}
+
 static struct kunit_case fake_zone_device_migrate_cases[] = {
 	FAKE_ZDEV_CASE_ROWS(round_trip_keeps_data, init_trips),
 	FAKE_ZDEV_CASE_ROWS(injected_failure_keeps_its_pages_back, init_failures),
@@ -573,6 +594,7 @@ static struct kunit_case fake_zone_device_migrate_cases[] = {
 
 static struct kunit_suite fake_zone_device_migrate_suite = {
 	.name = "fake_zone_device_migrate",
+	.exit = empty_mm,
 	.test_cases = fake_zone_device_migrate_cases,
 };
 
