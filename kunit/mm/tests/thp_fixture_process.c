@@ -135,6 +135,16 @@ void thp_process_stop(struct thp_process *process)
 	process->pid = 0;
 }
 
+/* Nothing that the reader has touched may be there when the ledger is read. */
+static void leave_reader(struct thp_process *process)
+{
+	struct thp_fixture *f = process->f;
+
+	KUNIT_EXPECT_EQ(f->test, do_madvise(process->reader, process->buffer, BUFFER_SIZE,
+					    MADV_DONTNEED), 0);
+	thp_fixture_switch_mm(f, process->reader, f->mm);
+}
+
 static struct file *open_file(struct thp_process *process, const char *name, int flags)
 {
 	char path[32];
@@ -180,7 +190,7 @@ ssize_t thp_process_read(struct thp_process *process, const char *name, loff_t p
 	ret = read_all(process, file, pos, size - 1);
 	if (ret >= 0 && copy_from_user(buf, (void __user *)process->buffer, ret))
 		ret = -EFAULT;
-	thp_fixture_switch_mm(f, process->reader, f->mm);
+	leave_reader(process);
 	fput(file);
 	if (ret >= 0)
 		((char *)buf)[ret] = 0;
@@ -208,7 +218,7 @@ ssize_t thp_process_write(struct thp_process *process, const char *name, const c
 	thp_fixture_switch_mm(f, f->mm, process->reader);
 	if (!copy_to_user((void __user *)process->buffer, text, strlen(text)))
 		ret = vfs_write(file, (char __user *)process->buffer, strlen(text), &pos);
-	thp_fixture_switch_mm(f, process->reader, f->mm);
+	leave_reader(process);
 	fput(file);
 	return ret;
 }
