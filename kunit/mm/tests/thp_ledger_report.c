@@ -15,7 +15,7 @@
  * of it, so this is well below the limits of printk() and of KUnit's own log.
  */
 #define ROW_SIZE	160
-#define COLUMN		20
+#define COLUMN		16
 
 #undef MODULE_PARAM_PREFIX
 #define MODULE_PARAM_PREFIX	"thp_ledger."
