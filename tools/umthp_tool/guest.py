@@ -17,7 +17,7 @@ from .boot import Boot, Launcher
 from .userland import Userland
 
 # KUnit's own suites are not wanted in such a boot.
-_ARGUMENTS = ("console=tty", "kunit.enable=0")
+_ARGUMENTS = ("console=tty", "kunit.enable=0", "transparent_hugepage=always")
 _MARK = re.compile(r"^umthp-init: (start|exit|signal|error|done)\b:? ?(.*)$")
 
 
