@@ -134,6 +134,7 @@ void fake_zdev_release(struct folio *folio);
 unsigned long fake_zdev_nr_free(struct fake_zdev *zdev);
 unsigned long fake_zdev_nr_free_blocks(struct fake_zdev *zdev, unsigned int order);
 int fake_zdev_live_order(struct fake_zdev *zdev, unsigned long idx);
+unsigned long fake_zdev_next_live(struct fake_zdev *zdev, unsigned long idx);
 unsigned long fake_zdev_count_leaks(struct fake_zdev *zdev);
 
 /*

@@ -23,6 +23,7 @@
  * @nr_pages: number of pages
  * @nr_free: number of those that are free
  * @free: per order: which of the naturally aligned blocks are free blocks
+ * @used: per page: has been allocated since the device was made
  * @live: per page: order of the allocated block that starts there, or -1
  * @data: per HPAGE_PMD_NR pages: their memory, NULL until one is allocated
  * @is_mapped: memremap_pages() was done
@@ -39,6 +40,7 @@ struct fake_zdev_chunk {
 	unsigned long nr_pages;
 	unsigned long nr_free;
 	unsigned long *free[FAKE_ZDEV_NR_ORDERS];
+	unsigned long *used;
 	s8 *live;
 	void **data;
 	bool is_mapped;
@@ -125,7 +127,7 @@ struct fake_zdev_chunk *fake_zdev_take_spare_chunk(unsigned long nr_pages);
 bool fake_zdev_keep_chunk(struct fake_zdev_chunk *chunk);
 bool fake_zdev_drop_spare_chunks(void);
 void *fake_zdev_get_block(void);
-void fake_zdev_put_block(void *block, bool is_used);
+void fake_zdev_put_block(void *block);
 
 /* fake_zone_device_pool.c */
 int fake_zdev_pool_init(struct fake_zdev_chunk *chunk);

@@ -29,9 +29,10 @@ int fake_zdev_pool_init(struct fake_zdev_chunk *chunk)
 		if (!chunk->free[order])
 			return -ENOMEM;
 	}
+	chunk->used = bitmap_zalloc(chunk->nr_pages, GFP_KERNEL);
 	chunk->live = kvmalloc(chunk->nr_pages, GFP_KERNEL);
 	chunk->data = kvcalloc(nr_blocks, sizeof(*chunk->data), GFP_KERNEL);
-	if (!chunk->live || !chunk->data)
+	if (!chunk->used || !chunk->live || !chunk->data)
 		return -ENOMEM;
 
 	memset(chunk->live, FAKE_ZDEV_NOT_LIVE, chunk->nr_pages);
@@ -46,9 +47,10 @@ void fake_zdev_pool_destroy(struct fake_zdev_chunk *chunk)
 	unsigned long i;
 
 	for (i = 0; chunk->data && i < chunk->nr_pages >> HPAGE_PMD_ORDER; i++)
-		fake_zdev_put_block(chunk->data[i], true);
+		kvfree(chunk->data[i]);
 	kvfree(chunk->data);
 	kvfree(chunk->live);
+	bitmap_free(chunk->used);
 	for (order = 0; order < FAKE_ZDEV_NR_ORDERS; order++)
 		bitmap_free(chunk->free[order]);
 }
@@ -88,6 +90,7 @@ static bool fake_zdev_take(struct fake_zdev_chunk *chunk, unsigned long i,
 	}
 	chunk->live[i] = order;
 	chunk->nr_free -= 1UL << order;
+	bitmap_set(chunk->used, i, 1UL << order);
 	return true;
 }
 
@@ -164,7 +167,7 @@ static bool fake_zdev_populate(struct fake_zdev_chunk *chunk, unsigned long i)
 	if (!block)
 		return false;
 	if (cmpxchg(slot, NULL, block))
-		fake_zdev_put_block(block, false);
+		fake_zdev_put_block(block);
 	return true;
 }
 
@@ -398,6 +401,33 @@ int fake_zdev_live_order(struct fake_zdev *zdev, unsigned long idx)
 		return FAKE_ZDEV_NOT_LIVE;
 	guard(raw_spinlock_irqsave)(&zdev->lock);
 	return zdev->chunks[idx / zdev->params.nr_pages]->live[idx % zdev->params.nr_pages];
+}
+
+/**
+ * fake_zdev_next_live() - find an allocated block
+ * @zdev: device
+ * @idx: index of the page to start from
+ *
+ * Context: any
+ * Return: index of the first page from @idx on with which an allocated block
+ * starts, or fake_zdev_nr_pages().
+ */
+unsigned long fake_zdev_next_live(struct fake_zdev *zdev, unsigned long idx)
+{
+	const unsigned long end = fake_zdev_nr_pages(zdev);
+
+	guard(raw_spinlock_irqsave)(&zdev->lock);
+	while (idx < end) {
+		struct fake_zdev_chunk *chunk = zdev->chunks[idx / zdev->params.nr_pages];
+		const s8 *from = chunk->live + (idx - chunk->first_idx);
+		const s8 *to = chunk->live + chunk->nr_pages;
+		const s8 *found = memchr_inv(from, FAKE_ZDEV_NOT_LIVE, to - from);
+
+		if (found)
+			return chunk->first_idx + (found - chunk->live);
+		idx = chunk->first_idx + chunk->nr_pages;
+	}
+	return end;
 }
 
 /**

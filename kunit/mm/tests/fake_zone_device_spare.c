@@ -9,6 +9,7 @@
  * if all of it is free, nothing refers to its pgmap, and the test has not failed;
  * and its struct pages are set to what memremap_pages() had made of them.
  */
+#include <linux/bitmap.h>
 #include <linux/slab.h>
 
 #include <kunit/test.h>
@@ -49,6 +50,20 @@ struct fake_zdev_chunk *fake_zdev_take_spare_chunk(unsigned long nr_pages)
 	return NULL;
 }
 
+/* With fake_zdev_params.keep_data nobody has overwritten the memory of freed pages. */
+static void fake_zdev_overwrite_used(struct fake_zdev_chunk *chunk)
+{
+	unsigned long i;
+
+	for_each_set_bit(i, chunk->used, chunk->nr_pages) {
+		void *block = chunk->data[i / HPAGE_PMD_NR];
+
+		if (block)
+			memset(block + (i % HPAGE_PMD_NR << PAGE_SHIFT),
+			       FAKE_ZDEV_FREED_DATA, PAGE_SIZE);
+	}
+}
+
 /*
  * Keep @chunk for another device. Context: nobody uses its device any more.
  *
@@ -61,8 +76,11 @@ bool fake_zdev_keep_chunk(struct fake_zdev_chunk *chunk)
 	if (!chunk->memmap || chunk->nr_free != chunk->nr_pages ||
 	    READ_ONCE(chunk->zdev->test->status) == KUNIT_FAILURE)
 		return false;
+	if (chunk->zdev->params.keep_data)
+		fake_zdev_overwrite_used(chunk);
+	bitmap_zero(chunk->used, chunk->nr_pages);
 	for (i = 0; i < chunk->nr_pages >> HPAGE_PMD_ORDER; i++) {
-		fake_zdev_put_block(chunk->data[i], chunk->zdev->params.keep_data);
+		fake_zdev_put_block(chunk->data[i]);
 		chunk->data[i] = NULL;
 	}
 	memcpy(pfn_to_page(chunk->first_pfn), chunk->memmap, fake_zdev_memmap_size(chunk));
@@ -106,12 +124,12 @@ void *fake_zdev_get_block(void)
 	return block;
 }
 
-/* Give back what fake_zdev_get_block() has given, or NULL; @is_used: other bytes are in it */
-void fake_zdev_put_block(void *block, bool is_used)
+/* Give back what fake_zdev_get_block() has given, in the same state, or NULL */
+void fake_zdev_put_block(void *block)
 {
 	unsigned int i;
 
-	for (i = 0; i < ARRAY_SIZE(fake_zdev_spare_blocks) && block && !is_used; i++)
+	for (i = 0; i < ARRAY_SIZE(fake_zdev_spare_blocks) && block; i++)
 		if (!cmpxchg(&fake_zdev_spare_blocks[i], NULL, block))
 			return;
 	kvfree(block);

@@ -75,6 +75,39 @@ static void pages_of_next_device_are_at_rest(struct kunit *test)
 	expect_at_rest(test, zdev);
 }
 
+/*
+ * Test that what was written to a folio of any order, and kept when it was freed,
+ * is not to be found in the memory of the next device.
+ */
+static void memory_of_next_device_is_garbage(struct kunit *test)
+{
+	static const struct fake_zdev_params keep = {
+		.nr_pages = SPARE_NR_PAGES, .keep_data = true,
+	};
+	unsigned int order = fake_zdev_order_of(test);
+	struct fake_zdev *zdev = fake_zdev_create(test, &keep);
+	struct folio *folio = fake_zdev_alloc_at(zdev, SPARE_IDX, order);
+	unsigned long i;
+
+	KUNIT_ASSERT_NOT_NULL(test, folio);
+	fake_zdev_stamp(zdev, folio, 0x600d);
+	fake_zdev_release(folio);
+	KUNIT_EXPECT_EQ_MSG(test, 0, fake_zdev_bad_stamps(zdev, fake_zdev_page(zdev, SPARE_IDX),
+							  1UL << order, 0x600d),
+			    "nothing was kept: nothing is shown");
+	fake_zdev_destroy(test, zdev);
+
+	zdev = fake_zdev_create(test, &spare_params);
+	for (i = 0; i < SPARE_NR_PAGES; i += HPAGE_PMD_NR) {
+		folio = fake_zdev_alloc_at(zdev, i, HPAGE_PMD_ORDER);
+		KUNIT_ASSERT_NOT_NULL(test, folio);
+		KUNIT_EXPECT_NULL_MSG(test, memchr_inv(fake_zdev_data(zdev, &folio->page),
+						       FAKE_ZDEV_FREED_DATA, HPAGE_PMD_SIZE),
+				      "the block of page %lu", i);
+		fake_zdev_release(folio);
+	}
+}
+
 /* Test that the pages of a device whose test has failed are not used again. */
 static void device_of_failed_test_is_no_spare(struct kunit *test)
 {
@@ -98,6 +131,7 @@ static void device_of_failed_test_is_no_spare(struct kunit *test)
 static struct kunit_case fake_zone_device_spare_cases[] = {
 	KUNIT_CASE(new_pages_are_at_rest),
 	FAKE_ZDEV_CASE_ORDERS(pages_of_next_device_are_at_rest),
+	FAKE_ZDEV_CASE_ORDERS(memory_of_next_device_is_garbage),
 	KUNIT_CASE(device_of_failed_test_is_no_spare),
 	{}
 };

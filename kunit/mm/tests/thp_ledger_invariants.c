@@ -363,14 +363,12 @@ static s64 check_device(struct census *c, struct fake_zdev *zdev, unsigned long 
 	unsigned long idx = 0, end = fake_zdev_nr_pages(zdev);
 	s64 live = 0;
 
-	while (idx < end) {
-		int order = fake_zdev_live_order(zdev, idx);
+	while ((idx = fake_zdev_next_live(zdev, idx)) < end) {
+		const unsigned int order = fake_zdev_live_order(zdev, idx);
 
-		if (order >= 0) {
-			check_live_folio(c, first + idx, order);
-			live += 1L << order;
-		}
-		idx += order > 0 ? 1UL << order : 1;
+		check_live_folio(c, first + idx, order);
+		live += 1L << order;
+		idx += 1UL << order;
 	}
 	check(c, "I6", "references of the pgmap", fake_zdev_pgmap_refs(zdev), live,
 	      FAKE_ZDEV_NO_PAGE);
