@@ -45,7 +45,7 @@ class RunTest(KnownBugsCase):
 
     def test_run_passes_and_names_the_bugs(self):
         report, junit = self.top / 'f.json', self.top / 'f.xml'
-        result = self.expect(0, 'run', '--json', report, '--junit', junit)
+        result = self.expect(0, 'run', '--own-boots', '--json', report, '--junit', junit)
         self.assertRegex(result.stdout, r'\Aknown    7 bugs still there: LB11 LB1 LB6 PN1 LB9 LB2 '
                                         r'OOPS; 3 fixed in this tree: H3 H4 BAD\nPASS .*\n\Z')
         document = json.loads(report.read_text())
@@ -55,19 +55,29 @@ class RunTest(KnownBugsCase):
                           if entry['id'] == 'LB9'], ['still there'])
         self.assertEqual(ET.parse(junit).getroot().findall('.//skipped'), [])
         self.assert_no_child_is_left()
-        self.expect(0, 'exec')
-        self.expect(0, 'run', '--isolate', 'suite')
+        self.expect(0, 'exec', '--own-boots')
+        self.expect(0, 'run', '--own-boots', '--isolate', 'suite')
+
+    def test_bugs_that_need_a_boot_are_left_out_unless_asked_for(self):
+        result = self.expect(0, 'run', '-v')
+        self.assertRegex(result.stdout, r'(?m)^known .*; 7 not asked, see --own-boots:'
+                                        r'(\s+[A-Z0-9]+){7}$')
+        self.assertNotIn('own_boot=', result.stderr)
+        self.assertIn('thp_known_bug.own_boot=LB6',
+                      self.expect(0, 'run', '-v', 'trap_*').stderr)
+        self.assertIn('thp_known_bug.own_boot=LB6', self.expect(0, 'run', '-v', '--slow').stderr)
 
     def test_changed_bug_fails_with_its_log(self):
         self.set_boot('known_bugs', own=f'{OWN} BAD=known_bug_failure:0')
-        result = self.expect(1, 'run')
+        result = self.expect(1, 'run', '--own-boots')
         log = next(self.cache.glob('trees/*/logs/run-default-known-bugs/BAD-*.log'))
         self.assertIn('known bug BAD: changed: trap_known.fails failed', result.stdout)
         self.assertIn(f'log: {log}\n', result.stdout)
 
     def test_each_bug_has_its_boot_beside_that_of_all_tests(self):
-        lines = [line for line in self.expect(0, 'run', '-v', '--kernel-args', 'a.b=1')
-                 .stderr.splitlines() if line.startswith('$ ') and 'kunit.filter=' in line]
+        run = ('run', '--own-boots', '-v', '--kernel-args', 'a.b=1')
+        lines = [line for line in self.expect(0, *run).stderr.splitlines()
+                 if line.startswith('$ ') and 'kunit.filter=' in line]
         self.assertEqual(len(lines), 8, lines)
         for name, case in (('LB6', 'crashes'), ('LB9', 'hangs')):
             line, = (line for line in lines if f'own_boot={name} ' in line)
@@ -77,7 +87,7 @@ class RunTest(KnownBugsCase):
     def test_dry_run_shows_the_boots_that_it_would_make(self):
         for words, count in (((), 8), (('trap_known.crashes',), 2), (('trap_good',), 1)):
             with self.subTest(words=words):
-                out = self.expect(0, 'run', '--dry-run', *words).stdout
+                out = self.expect(0, 'run', '--own-boots', '--dry-run', *words).stdout
                 self.assertEqual(out.count('kunit.filter='), count, out)
                 self.assertEqual(out.count('thp_known_bug.own_boot=LB6    # known bug LB6: kernel'),
                                  count > 1)
@@ -86,17 +96,17 @@ class RunTest(KnownBugsCase):
         path = self.kernel / 'linux.sh'
         text = path.read_text()
         path.write_text(text.replace('#!/bin/sh\n', WAITS.replace('@TOP@', str(self.top))))
-        self.expect(0, 'run', '--jobs', '2', '--timeout', '60')
+        self.expect(0, 'run', '--own-boots', '--jobs', '2', '--timeout', '60')
         (self.top / 'begun').unlink()
-        self.assertIn('no end after 3 s', self.expect(8, 'run', '--jobs', '1', '--timeout', '3')
-                      .stdout)
+        result = self.expect(8, 'run', '--own-boots', '--jobs', '1', '--timeout', '3')
+        self.assertIn('no end after 3 s', result.stdout)
 
     def test_interrupted_run_leaves_no_boot_behind(self):
         self.table.write_text(self.table.read_text().replace('own-boot    2', 'own-boot    600'))
         self.expect(0, 'build')
-        run = subprocess.Popen(self.command('run'), cwd=self.kernel, env=self.environment(),
-                               stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                               stderr=subprocess.STDOUT, encoding='utf-8')
+        run = subprocess.Popen(self.command('run', '--own-boots'), cwd=self.kernel,
+                               env=self.environment(), stdin=subprocess.DEVNULL,
+                               stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding='utf-8')
         while not any(self.cache.glob('trees/*/logs/run-default-known-bugs/LB9-*.log')):
             self.assertIsNone(run.poll())
             time.sleep(0.01)

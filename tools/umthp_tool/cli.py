@@ -80,6 +80,8 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("glob", nargs="?", metavar="GLOB", help="SUITE or SUITE.TEST, with * and ?")
     parser.add_argument("--isolate", choices=("suite", "test"), help="one boot for each")
     parser.add_argument("--slow", action="store_true", help="slow tests too")
+    parser.add_argument("--own-boots", action="store_true", help="known bugs that bring a kernel "
+                        "down too, each in a boot of its own (also with --slow or a GLOB)")
     parser.add_argument("--timeout", type=_positive, metavar="S", help="of one boot (default 300)")
     parser.add_argument("--seccomp", choices=("on", "off", "auto"),
                         help="UML's userspace mode (default: the kernel's, ptrace)")

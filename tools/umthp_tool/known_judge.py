@@ -91,7 +91,10 @@ def settle(result: "Verdict", bugs: Sequence[Bug], own: Optional[Sequence[OwnBoo
     """
     rows = {bug.id: bug for bug in bugs}
     errors = _place_own_boots(result, own or ())
-    if own is not None:
+    if own is None:
+        result.not_asked = sorted({match.group(1) for case in result.cases
+                                   for match in [_LEFT_OUT.match(case.reason or "")] if match})
+    else:
         errors += _left_out(result.cases, rows, own, run)
     errors += [error for said in result.said for error in _check(said, rows, run)]
     known: Dict[str, Known] = {bug.id: Known(bug) for bug in bugs}

@@ -60,17 +60,20 @@ def summary(result: Verdict) -> str:
 
 def _known_bugs(result: Verdict, console: Console) -> None:
     """One line for all of them; with -v one for each case that has to do with one."""
-    if not result.known:
+    if not result.known and not result.not_asked:
         return
     parts = []
     for state, ids in known_judge.counts(result.known):
         what = "%d bug%s %s" % (len(ids), "s" * (len(ids) > 1), state) if not parts \
             else "%d %s" % (len(ids), state)
         parts.append("%s: %s" % (what, " ".join(ids)))
+    if result.not_asked:
+        parts.append("%d not asked, see --own-boots: %s" % (len(result.not_asked),
+                                                            " ".join(result.not_asked)))
     for line in textwrap.wrap("; ".join(parts), WIDTH, initial_indent="%-8s " % "known",
                               subsequent_indent=" " * 9):
         console.say(line)
-    if console.verbose:
+    if console.verbose and result.known:
         width = max(len(entry.bug.id) for entry in result.known)
         for entry in result.known:
             for said in entry.said:

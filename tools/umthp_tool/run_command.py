@@ -71,9 +71,8 @@ def _run_one_of(opened: ContextManager[Kernel], args: argparse.Namespace,
         tables = _tables(args, context)
         with opened as kernel:
             if args.dry_run:
-                asked = _asked(kernel, args)
-                own = known_bugs.to_boot(tables.bugs, asked, tables.entries)
-                run_boots.show_commands(kernel, context, args, own)
+                run_boots.show_commands(kernel, context, args,
+                                        _own_boots(kernel, args, tables) or [])
                 return EXIT_PASS
             return _run_kernel(kernel, context, args, tables)
     except UmthpError as error:
@@ -92,6 +91,14 @@ def _asked(kernel: Kernel, args: argparse.Namespace) -> expected.Run:
     return expected.Run(kernel.prepared.version, kernel.variant, args.glob, args.slow)
 
 
+def _own_boots(kernel: Kernel, args: argparse.Namespace,
+               by: Tables) -> "Optional[List[tuple[known_bugs.Bug, str]]]":
+    """The bugs that get a boot of their own, and their cases; None if nobody wants to wait."""
+    if not (args.own_boots or args.slow or args.glob):
+        return None
+    return known_bugs.to_boot(by.bugs, _asked(kernel, args), by.entries)
+
+
 def judged(kernel: Kernel, context: Context, args: argparse.Namespace, by: Tables,
            watch: Optional[Callable[[str], object]] = None,
            ) -> "tuple[List[Boot], verdict.Verdict]":
@@ -100,11 +107,10 @@ def judged(kernel: Kernel, context: Context, args: argparse.Namespace, by: Table
     watch: as of run_boots.boots(). Nothing is asked of known bugs that need a boot of their own
     then: who ends a boot early wants to know of the first failure only.
     """
-    asked = _asked(kernel, args)
-    own = [] if watch else known_bugs.to_boot(by.bugs, asked, by.entries)
-    made = run_boots.boots(kernel, context, args, own, watch)
-    return made.boots, verdict.judge(kernel.prepared.src, made.boots, asked, by.entries, by.bugs,
-                                     None if watch else made.own)
+    own = None if watch else _own_boots(kernel, args, by)
+    made = run_boots.boots(kernel, context, args, own or [], watch)
+    return made.boots, verdict.judge(kernel.prepared.src, made.boots, _asked(kernel, args),
+                                     by.entries, by.bugs, None if own is None else made.own)
 
 
 def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace,

@@ -46,6 +46,7 @@ class Verdict:
     tail: List[str] = field(default_factory=list)
     said: List[known_judge.Said] = field(default_factory=list)
     known: List[known_judge.Known] = field(default_factory=list)
+    not_asked: List[str] = field(default_factory=list)      # known bugs without their own boot
     parsed: List[Any] = field(default_factory=list)     # kunit_parser.Test of each boot
     seconds: float = 0.0
 
