@@ -104,4 +104,5 @@ static struct kunit_suite hwpoison_suite = {
 	.exit = thp_fixture_exit,
 	.test_cases = hwpoison_cases,
 };
+
 kunit_test_suite(hwpoison_suite);

@@ -102,7 +102,7 @@ bool fake_zdev_drop_spare_chunks(void)
 
 		if (chunk)
 			fake_zdev_unmake_chunk(chunk);
-		any |= chunk != NULL;
+		any |= !!chunk;
 	}
 	return any;
 }

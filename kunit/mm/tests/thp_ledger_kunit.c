@@ -158,4 +158,5 @@ static struct kunit_suite ledger_suite = {
 	.exit = thp_fixture_exit,
 	.test_cases = ledger_cases,
 };
+
 kunit_test_suite(ledger_suite);
