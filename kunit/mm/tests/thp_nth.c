@@ -2,8 +2,10 @@
 /*
  * Operations on a range of pages, at the start of the 2 MiB range of a fixture.
  */
+#include <linux/cpumask.h>
 #include <linux/mman.h>
 #include <linux/rmap.h>
+#include <linux/sched.h>
 #include <linux/swap.h>
 #include <linux/uaccess.h>
 
@@ -144,9 +146,13 @@ static void prepare_device(struct thp_fixture *f, unsigned int order)
  * thp_nth_add_devices() - get the devices that an operation needs
  * @f: fixture
  * @op: operation
+ *
+ * Context: the thread of the test, which stays on its CPU from here on:
+ * lru_add_drain() empties the batches of one CPU.
  */
 void thp_nth_add_devices(struct thp_fixture *f, enum thp_nth_op op)
 {
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	if (thp_nth_to(op) == THP_NTH_ON_PEER)
 		thp_fixture_add_peer(f);
 }

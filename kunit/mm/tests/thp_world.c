@@ -3,6 +3,7 @@
  * Takes steps: each is done to the kernel, and to the model, and then the two are
  * compared.
  */
+#include <linux/cpumask.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
@@ -99,6 +100,8 @@ struct thp_world *thp_world_begin(struct kunit *test)
 	struct thp_fixture *f;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
+	/* lru_add_drain() empties the batches of one CPU. */
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 	w->test = test;
 	w->base = WORLD_BASE;
 	f = &w->f;
