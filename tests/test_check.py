@@ -87,7 +87,7 @@ class CommandTest(unittest.TestCase):
         self.assertEqual(self.check('suites', 'hmm-tests', 'thp'), (0, '15 passed, 0 failed'))
         calls = (self.folder / 'calls').read_text().splitlines()
         self.assertEqual([call.split(' --json')[0] for call in calls],
-                         ['run', 'selftest hmm-tests', 'selftest thp'])
+                         ['run --own-boots', 'selftest hmm-tests', 'selftest thp'])
 
     def test_failure_in_one_phase_does_not_stop_the_others(self):
         self.report['failed'] = 1
@@ -107,7 +107,7 @@ class CommandTest(unittest.TestCase):
 
     def test_kernel_and_jobs_are_passed_on(self):
         self.check('suites', '--kernel', 'a b', '--jobs', '3', '-v')
-        self.assertIn('run --kernel a b --jobs 3 -v --json',
+        self.assertIn('run --own-boots --kernel a b --jobs 3 -v --json',
                       (self.folder / 'calls').read_text())
 
     def test_unknown_phase_is_a_usage_error(self):
