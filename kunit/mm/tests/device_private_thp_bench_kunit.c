@@ -18,6 +18,7 @@
 
 #include "fake_zone_device.h"
 #include "fake_zone_device_migrate.h"
+#include "thp_mm.h"
 
 /* Splits that a time is the mean of */
 #define BENCH_SPLITS		200
@@ -171,7 +172,7 @@ static void migrate(struct kunit *test)
 	struct fake_zdev *zdev = bench_device(test, BENCH_PMDS * HPAGE_PMD_NR);
 	unsigned long addr;
 
-	KUNIT_ASSERT_EQ(test, kunit_attach_mm(), 0);
+	thp_mm_attach(test);
 	addr = kunit_vm_mmap(test, NULL, 0, BENCH_SIZE + HPAGE_PMD_SIZE, PROT_READ | PROT_WRITE,
 			     MAP_PRIVATE | MAP_ANONYMOUS, 0);
 	KUNIT_ASSERT_NE(test, addr, 0);

@@ -10,6 +10,7 @@
 #include <linux/uaccess.h>
 
 #include "fake_zone_device_kunit.h"
+#include "thp_mm.h"
 
 /* Pages of a range that is not a THP */
 #define NR_SMALL	16
@@ -41,6 +42,7 @@ static struct mapped map_range(struct kunit *test, bool thp)
 	unsigned long i, addr;
 	bool is_huge;
 
+	thp_mm_attach(test);
 	addr = kunit_vm_mmap(test, NULL, 0, 2 * HPAGE_PMD_SIZE, PROT_READ | PROT_WRITE,
 			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
 	KUNIT_ASSERT_NE(test, addr, 0);

@@ -19,6 +19,7 @@
 #include "../internal.h"
 #include "kunit_mm_compat.h"
 #include "thp_fixture_system.h"
+#include "thp_mm.h"
 
 KUNIT_DEFINE_ACTION_WRAPPER(thp_mmput, mmput, struct mm_struct *);
 
@@ -70,6 +71,7 @@ int thp_fixture_init_with(struct kunit *test, const struct fake_zdev_params *par
 	f->zdev = fake_zdev_create(test, params);
 	thp_fixture_alloc_scratch(f);
 
+	thp_mm_attach(test);
 	addr = kunit_vm_mmap(test, NULL, 0, 2 * HPAGE_PMD_SIZE, PROT_READ | PROT_WRITE,
 			     MAP_ANONYMOUS | MAP_PRIVATE, 0);
 	KUNIT_ASSERT_NE(test, addr, 0);

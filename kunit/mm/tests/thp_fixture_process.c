@@ -23,6 +23,7 @@
 #include <linux/uaccess.h>
 
 #include "thp_fixture_process.h"
+#include "thp_mm.h"
 
 /* Space for what one file has to say */
 #define BUFFER_SIZE	SZ_64K
@@ -74,7 +75,7 @@ static void make_reader(struct thp_process *process)
 	struct thp_fixture *f = process->f;
 	struct kunit *test = f->test;
 
-	process->reader = mm_alloc();
+	process->reader = thp_mm_new();
 	KUNIT_ASSERT_NOT_NULL(test, process->reader);
 	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, put_reader, process->reader), 0);
 	thp_fixture_switch_mm(f, f->mm, process->reader);

@@ -10,11 +10,13 @@
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
+#include <linux/sched/mm.h>
 #include <linux/string.h>
 #include <linux/uaccess.h>
 
 #include "kunit_mm_compat.h"
 #include "thp_fixture_syscall.h"
+#include "thp_mm.h"
 
 struct string_call {
 	const char *string;
@@ -36,20 +38,19 @@ static int call(const struct string_call *call, void __user *to)
 static int string_thread(void *context)
 {
 	struct string_call *c = context;
+	struct mm_struct *mm = thp_mm_new();
 	unsigned long addr;
 
-	c->ret = kunit_attach_mm();
-	if (c->ret)
-		goto done;
-	addr = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
-		       MAP_ANONYMOUS | MAP_PRIVATE, 0);
-	if (IS_ERR_VALUE(addr)) {
-		c->ret = addr;
-		goto done;
+	c->ret = -ENOMEM;
+	if (mm) {
+		kthread_use_mm(mm);
+		addr = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
+			       MAP_ANONYMOUS | MAP_PRIVATE, 0);
+		if (!IS_ERR_VALUE(addr))
+			c->ret = call(c, (void __user *)addr);
+		kthread_unuse_mm(mm);
+		mmput(mm);
 	}
-	c->ret = call(c, (void __user *)addr);
-	vm_munmap(addr, PAGE_SIZE);
-done:
 	complete(&c->done);
 	return 0;
 }

@@ -8,7 +8,6 @@
 #include <linux/mman.h>
 #include <linux/pagemap.h>
 #include <linux/sched/mm.h>
-#include <linux/sched/signal.h>
 #include <linux/swap.h>
 #include <linux/syscalls.h>
 #include <linux/uaccess.h>
@@ -16,6 +15,7 @@
 #include "../internal.h"
 #include "fake_zone_device_migrate.h"
 #include "thp_leaf.h"
+#include "thp_mm.h"
 #include "thp_world.h"
 
 /* Where page 0 is, in an address space in which nothing else is */
@@ -46,18 +46,6 @@ bool thp_world_wrong(struct thp_world *w, const char *fmt, ...)
 static unsigned long addr_of(const struct thp_world *w, unsigned int page)
 {
 	return w->base + ((unsigned long)page << PAGE_SHIFT);
-}
-
-/* What kunit_attach_mm() makes, but for the world, not for the thread */
-static struct mm_struct *new_mm(struct thp_world *w)
-{
-	struct mm_struct *mm = mm_alloc();
-
-	if (!mm)
-		return NULL;
-	mm->task_size = TASK_SIZE;
-	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
-	return mm;
 }
 
 /* Steps of the child are taken in its address space. */
@@ -111,7 +99,7 @@ struct thp_world *thp_world_begin(struct kunit *test)
 	f->peer = fake_zdev_create(test, &params);
 	KUNIT_ASSERT_EQ(test, fake_zdev_nr_pages(f->zdev), THP_MEMORY_CAPACITY);
 	thp_fixture_alloc_scratch(f);
-	w->mms[0] = new_mm(w);
+	w->mms[0] = thp_mm_new();
 	KUNIT_ASSERT_NOT_NULL(test, w->mms[0]);
 	f->mm = w->mms[0];
 	f->seen = f->mm;
@@ -236,7 +224,7 @@ static long split_pmd_at(struct thp_world *w, const struct thp_step *step)
 
 static long fork_mm(struct thp_world *w)
 {
-	struct mm_struct *child = new_mm(w);
+	struct mm_struct *child = thp_mm_new();
 	int ret;
 
 	if (!child)
