@@ -93,6 +93,7 @@ class FakeKernelCase(unittest.TestCase):
         shutil.copytree(PROJECT / 'tools/umthp_tool', self.project / 'tools/umthp_tool',
                         ignore=shutil.ignore_patterns('__pycache__', 'selftest*'))
         shutil.copy2(PROJECT / 'tools/umthp', self.project / 'tools/umthp')
+        shutil.copytree(PROJECT / 'tools/hooks', self.project / 'tools/hooks')
         um_config = self.project / 'um_config'
         (um_config / 'patches').mkdir(parents=True)
         shutil.copytree(PROJECT / 'um_config/fragments', um_config / 'fragments')

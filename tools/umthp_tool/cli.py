@@ -12,7 +12,7 @@ import traceback
 from types import FrameType
 from typing import Callable, List, Optional
 
-from . import (__version__, bench, clean, coverage, doctor, list_command, mutants,
+from . import (__version__, bench, clean, coverage, doctor, hook, list_command, mutants,
                run_command)
 from .config import DEFAULT
 from .console import Console
@@ -29,6 +29,7 @@ commands:
   exec [GLOB]    run the kernel that was built last
   list [GLOB]    tests, --suites, --variants, --kernels, --known-bugs or --trace
   selftest NAME  upstream's own selftest, unmodified, in that UML
+  hook ACTION    pre-commit hook: install, uninstall, status, run
   coverage       what of the code under test the suites execute (gcov)
   mutants [DIR]  which faults in the kernel the suites notice
   doctor         what this host lacks, and how to get it
@@ -129,6 +130,7 @@ def make_parser() -> argparse.ArgumentParser:
     cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")
     cleaner.add_argument("--dry-run", action="store_true", help="show what would go")
     bench.arguments(command("bench", bench.main, "Measure the budgets."))
+    hook.arguments(commands.add_parser("hook", description=hook.DESCRIPTION), _common, _positive)
     command("version", _version, "Version of umthp.", kernel=False)
     _register_selftest(commands)
     return parser

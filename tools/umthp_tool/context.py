@@ -61,7 +61,10 @@ class Context:
         return self._support
 
     def source(self) -> sources.Source:
-        """The kernel source that the command line means."""
+        """The kernel source that the command line means, or git in a hook."""
+        handed = getattr(self.args, "handed", None)
+        if handed is not None:
+            return sources.Directory(handed.top.resolve(), self.console, handed=handed)
         return sources.choose(
             self.args.kernel, self.support, self.cache, self.console,
             rev=getattr(self.args, "rev", None), staged=getattr(self.args, "staged", False),

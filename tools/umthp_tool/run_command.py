@@ -144,7 +144,7 @@ def _explain_dead_boot(made: Sequence[Boot]) -> None:
 
 def _command(args: argparse.Namespace) -> List[str]:
     """The command line that repeats this run, without its GLOB."""
-    words = ["umthp", "run"]
+    words = list(getattr(args, "again", ("umthp", "run")))
     for name in ("kernel", "rev", "variant", "seccomp"):
         value = getattr(args, name, None)
         if value and not (name == "variant" and value == config.DEFAULT):

@@ -22,6 +22,7 @@ from .cache import locked, make_dir, read_json, write_json
 from .console import Console
 from .errors import HostError, UsageError
 from .git import Git, GitFailed
+from .handed_index import HandedIndex
 from .importer import ImportFailed, decompressed, import_tar, package_tarball
 from .kernels import Kernel, Reader, Support, Version, parse_version
 from .source_tree import GitWorkTree, PlainTree, is_kernel_tree
@@ -195,8 +196,9 @@ class Directory(Source):
     """A kernel tree of the user's, under git or not."""
 
     def __init__(self, path: Path, console: Console, rev: Optional[str] = None,
-                 staged: bool = False) -> None:
+                 staged: bool = False, handed: Optional[HandedIndex] = None) -> None:
         self.path = path
+        self.handed = handed
         self.console = console
         self.rev = rev
         self.staged = staged
@@ -205,7 +207,7 @@ class Directory(Source):
         self.described = str(path)
 
     def peek(self) -> Optional[Reader]:
-        return None if self.rev or self.staged else self._file
+        return None if self.rev or self.staged or self.handed else self._file
 
     def _file(self, name: str) -> Optional[bytes]:
         try:
@@ -214,6 +216,9 @@ class Directory(Source):
             return None
 
     def read(self, git_dir: Path) -> SourceTree:
+        if self.handed:
+            work = GitWorkTree.of_hook(self.handed, git_dir, self.console)
+            return SourceTree(*work.staged(), work.git, work.head())
         work = GitWorkTree.find(self.path, git_dir, self.console)
         if work is None:
             if self.rev or self.staged:

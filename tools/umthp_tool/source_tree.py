@@ -16,6 +16,7 @@ from typing import Dict, List, Optional, Tuple
 from .console import Console
 from .errors import UsageError
 from .git import Git, GitFailed, user_git
+from .handed_index import HandedIndex
 
 # What a build leaves in a source tree; it must not come along, `make O=` refuses such a tree.
 BUILD_PRODUCTS = """\
@@ -52,11 +53,15 @@ class GitWorkTree:
     """A git tree of the user's."""
 
     def __init__(self, top: Path, git_dir: Path, console: Console, index: Path,
-                 objects: Path, object_format: str) -> None:
+                 objects: List[Path], object_format: str, shared: Optional[Path] = None,
+                 env: Optional[Dict[str, str]] = None) -> None:
+        """shared: where the shared part of a split index is. env: leads git to the repository."""
         self.top = top
         self.console = console
         self.user_index = index
-        self.git = Git(git_dir, [objects])
+        self.shared = shared or index.parent
+        self.env = env or {}
+        self.git = Git(git_dir, objects)
         self.git.init(object_format)
         # Without the user's objects: git touches an object that it would write and finds there.
         self.writer = Git(git_dir)
@@ -82,7 +87,17 @@ class GitWorkTree:
             raise UsageError("%s has a .git that git cannot read: %s" % (
                 path, error.stderr.strip().splitlines()[-1:]),
                 "repair it, or use a tarball or a plain copy of the tree") from error
-        return cls(Path(top), git_dir, console, Path(index), Path(objects), object_format)
+        return cls(Path(top), git_dir, console, Path(index), [Path(objects)], object_format)
+
+    @classmethod
+    def of_hook(cls, handed: HandedIndex, git_dir: Path, console: Console) -> "GitWorkTree":
+        """The repository of a hook, with the index that git hands to it."""
+        return cls(handed.top, git_dir, console, handed.index, handed.objects,
+                   handed.object_format, handed.git_dir, handed.env)
+
+    def ask(self, *args: object, env: Optional[Dict[str, str]] = None) -> bytes:
+        """Ask the user's repository."""
+        return user_git(self.top, *args, env={**self.env, **(env or {})})
 
     def snapshot(self) -> Tuple[str, str]:
         """The work tree as it is now: edits, deletions and untracked files included."""
@@ -107,12 +122,12 @@ class GitWorkTree:
 
     def commit(self, rev: str) -> Tuple[str, str]:
         try:
-            commit = user_git(self.top, "rev-parse", "--verify", "--quiet", "--end-of-options",
+            commit = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options",
                               rev + "^{commit}").decode().strip()
         except GitFailed as error:
             raise UsageError("%s is not a commit of %s" % (rev, self.top),
                              "git -C %s log --oneline shows some" % self.top) from error
-        tree = user_git(self.top, "rev-parse", commit + "^{tree}").decode().strip()
+        tree = self.ask("rev-parse", commit + "^{tree}").decode().strip()
         return tree, "%s  %s" % (self.top, self._name(commit))
 
     def _git(self, *args: object, data: Optional[bytes] = None) -> bytes:
@@ -132,7 +147,7 @@ class GitWorkTree:
         (self.index.parent / "work.index.lock").unlink(missing_ok=True)
         if self.user_index.exists():
             shutil.copy2(self.user_index, self.index)
-        for shared in self.user_index.parent.glob("sharedindex.*"):
+        for shared in self.shared.glob("sharedindex.*"):
             shutil.copy2(shared, self.git.dir / shared.name)
 
     def _untracked(self) -> List[bytes]:
@@ -144,13 +159,13 @@ class GitWorkTree:
         env: Dict[str, str] = {"GIT_INDEX_FILE": str(self.index)}
         rules: List[str] = ["--exclude-standard"]
         try:
-            user_git(self.top, "check-ignore", "-q", "--no-index", "mm/umthp_probe.c", env=env)
+            self.ask("check-ignore", "-q", "--no-index", "mm/umthp_probe.c", env=env)
             rules = ["--exclude-from=" + str(write_build_products(self.git.dir))]
             self.console.detail(".gitignore ignores new files of mm/: only build products are "
                                 "left out")
         except GitFailed:
             pass
-        names = user_git(self.top, "ls-files", "-o", "-z", *rules, env=env).split(b"\0")
+        names = self.ask("ls-files", "-o", "-z", *rules, env=env).split(b"\0")
         names = [name for name in names if name and _can_be_added(self.top, name)]
         if len(names) > UNTRACKED_MANY:
             self.console.warning("%d untracked files are tested too; are they build products? "
@@ -160,7 +175,7 @@ class GitWorkTree:
     def head(self) -> Optional[str]:
         """The commit that the work tree is based on; None before the first one."""
         try:
-            return user_git(self.top, "rev-parse", "--verify", "--quiet",
+            return self.ask("rev-parse", "--verify", "--quiet",
                             "HEAD^{commit}").decode().strip()
         except GitFailed:
             return None
@@ -169,7 +184,7 @@ class GitWorkTree:
         if commit is None:
             return "no commit yet"
         try:
-            return user_git(self.top, "describe", "--tags", "--always", commit).decode().strip()
+            return self.ask("describe", "--tags", "--always", commit).decode().strip()
         except GitFailed:
             return commit[:12]
 
