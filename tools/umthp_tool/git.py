@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Dict, List, Optional, Sequence
+from typing import Dict, Iterable, List, Optional, Sequence
 
 from .errors import HostError, UmthpError, UsageError
 from .process import disk_full, no_space, quoted, run
@@ -110,13 +110,27 @@ class Git:
 
     def blob(self, treeish: str, path: str) -> Optional[bytes]:
         """A file of a tree, or None if it is not there."""
-        entries = self("ls-tree", "-z", treeish, "--", path).split(b"\0")
-        for entry in entries:
-            if entry:
-                meta, name = entry.split(b"\t", 1)
-                if name.decode("utf-8", "surrogateescape") == path:
-                    return self("cat-file", "blob", meta.split()[2].decode())
-        return None
+        return self.blobs(treeish, [path]).get(path)
+
+    def blobs(self, treeish: str, paths: Iterable[str]) -> Dict[str, bytes]:
+        """Those of some files that a tree has, in one call. No line ends in their names."""
+        asked = list(paths)
+        out = self("cat-file", "--batch", data="".join(
+            "%s:%s\n" % (treeish, path) for path in asked).encode("utf-8", "surrogateescape"))
+        found: Dict[str, bytes] = {}
+        at = 0
+        for path in asked:
+            end = out.index(b"\n", at)
+            # `ID TYPE SIZE`, or `NAME missing`, whatever is in the name.
+            words = out[at:end].split()
+            at = end + 1
+            if words[-1] == b"missing":
+                continue
+            size = int(words[2])
+            if words[1] == b"blob":
+                found[path] = out[at:at + size]
+            at += size + 1
+        return found
 
     def has_tree(self, tree: str) -> bool:
         try:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""umthp hook run: the index that git hands over, tested; the exit code decides about the commit.
+"""umthp hook run: the index that git hands over is tested; the exit code says commit or not.
 
 A commit is stopped by what it brings: a test that fails, a crash, a kernel that does not build.
 What is no fault of the commit (the host, the compiler, a kernel that umthp does not support,
@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import traceback
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Optional
 
@@ -82,14 +83,15 @@ def _tested(args: argparse.Namespace, context: Context) -> int:
 
 
 def matters(handed: HandedIndex, paths: Path) -> bool:
-    """Does the commit change anything that `paths` names?"""
-    lines = paths.read_text(encoding="utf-8").splitlines()
-    specs = [":(top)" + line for line in lines if line and not line.startswith("#")]
-    base = _head_or_empty(handed)
-    changed = user_git(handed.top, "diff-index", "--cached", "--name-only", "--no-renames",
-                       "-z", base, "--", *specs,
+    """Does the commit change anything that `paths` names? As tools/hooks/pre-commit says."""
+    patterns = [line for line in paths.read_text(encoding="utf-8").splitlines()
+                if line and not line.startswith("#")]
+    changed = user_git(handed.top, "diff-index", "--cached", "--name-only", "--no-renames", "-z",
+                       _head_or_empty(handed), "--",
                        env={**handed.env, "GIT_INDEX_FILE": str(handed.index)})
-    return bool(changed)
+    names = [name for name in changed.decode("utf-8", "surrogateescape").split("\0") if name]
+    return any(fnmatchcase(name, pattern) or fnmatchcase(name, pattern + "/*")
+               for name in names for pattern in patterns)
 
 
 def _head_or_empty(handed: HandedIndex) -> str:

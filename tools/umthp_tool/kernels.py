@@ -117,6 +117,12 @@ def makefile_version(makefile: Optional[bytes]) -> Optional[str]:
                            found["EXTRAVERSION"])
 
 
+def files_read(support: Support) -> List[str]:
+    """The files that check_supported() reads."""
+    return ["Makefile", *dict.fromkeys(["mm/huge_memory.c", *(
+        probe.file for probe in support.probes)])]
+
+
 def check_supported(support: Support, read: Reader, where: str,
                     warn: Callable[[str], None]) -> str:
     """The tree's version, or SeriesError with everything that it lacks.

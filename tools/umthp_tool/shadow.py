@@ -16,7 +16,7 @@ from . import overlay, series
 from .cache import make_dir, read_json, write_json
 from .console import Console
 from .git import Git, GitFailed
-from .kernels import Support, check_supported
+from .kernels import Support, check_supported, files_read
 from .source import Source, SourceTree
 
 
@@ -66,8 +66,8 @@ def prepare(source: Source, home: Path, support: Support, layout: Layout,
     if memo.get("key") == key and git.has_tree(memo["tree"]):
         version, tree, note = memo["version"], memo["tree"], memo["note"]
     else:
-        version = check_supported(support, lambda path: git.blob(found.tree, path),
-                                  found.described, console.warning)
+        files = git.blobs(found.tree, files_read(support))
+        version = check_supported(support, files.get, found.described, console.warning)
         tree, note = _prepared_tree(git, found, version, support, layout, console)
         write_json(git.dir / "prepared.json",
                    {"key": key, "version": version, "tree": tree, "note": note})
