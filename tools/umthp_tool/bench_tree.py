@@ -22,7 +22,7 @@ def make(prepared: Prepared, directory: Path, console: Console) -> Path:
         return top
     make_dir(top)
     console.status("bench", "checking out %s" % top)
-    objects = [prepared.git.dir / "objects", *prepared.git.alternates]
+    objects = [prepared.git.dir / "objects", *prepared.git.alternates, *prepared.git.foreign]
     git = Git(top / ".git")
     git.init()
     (top / ".git" / "objects" / "info").mkdir(exist_ok=True)

@@ -12,8 +12,8 @@ import traceback
 from types import FrameType
 from typing import Callable, List, Optional
 
-from . import (__version__, bench, clean, coverage, doctor, hook, list_command, mutants,
-               run_command)
+from . import (__version__, bench, clean, commit_range, coverage, doctor, hook, list_command,
+               mutants, run_command)
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -111,7 +111,9 @@ def make_parser() -> argparse.ArgumentParser:
         sub.set_defaults(main=main)
         return sub
 
-    run_arguments(command("run", run_command.run, "Build if needed, run the suites, judge."))
+    runner = command("run", run_command.run, "Build if needed, run the suites, judge.")
+    run_arguments(runner)
+    commit_range.arguments(runner)
     run_arguments(command("exec", run_command.execute, "Run the kernel that was built last."))
     command("build", run_command.build, "Prepare the tree and build the kernel.")
     lists = command("list", list_command.main, "List tests, or a table of this project.")

@@ -97,6 +97,9 @@ class Console:
             self._write(self.err, line)
         self._steps.clear()
 
+    def forget_steps(self) -> None:
+        self._steps.clear()
+
     def note(self, text: str) -> None:
         if not self.quiet:
             self._write(self.err, "note: " + printable(text))

@@ -65,11 +65,35 @@ def user_git(tree: Path, *args: object, env: Optional[Dict[str, str]] = None,
 
 
 class Git:
-    """A bare repository of umthp's own."""
+    """A bare repository of umthp's own.
 
-    def __init__(self, directory: Path, alternates: Sequence[Path] = ()) -> None:
+    alternates: object directories of the cache. foreign: the user's, which may only be read. git
+    touches an object that it would write and finds there, so what writes objects goes through
+    `writer`, which does not know them.
+    """
+
+    def __init__(self, directory: Path, alternates: Sequence[Path] = (),
+                 foreign: Sequence[Path] = ()) -> None:
         self.dir = directory
         self.alternates = list(alternates)
+        self.foreign = list(foreign)
+
+    @property
+    def writer(self) -> "Git":
+        """The same repository without the user's objects: write-tree needs --missing-ok there."""
+        return Git(self.dir, self.alternates) if self.foreign else self
+
+    def bring(self, blobs: Iterable[str]) -> "Git":
+        """The writer, with copies of these blobs; one that is nowhere is passed over."""
+        names = "".join(blob + "\n" for blob in dict.fromkeys(blobs))
+        if not self.foreign or not names:
+            return self.writer
+        there = "".join(line.split()[0] + "\n" for line in self.text(
+            "cat-file", "--batch-check", data=names.encode()).splitlines()
+            if not line.endswith(" missing"))
+        pack = self("pack-objects", "--stdout", "-q", data=there.encode())
+        self.writer("unpack-objects", "-q", data=pack)
+        return self.writer
 
     def init(self, object_format: str = "sha1") -> None:
         """Create the repository unless it is there and whole."""
@@ -86,9 +110,9 @@ class Git:
                    GIT_ATTR_NOSYSTEM="1", XDG_CONFIG_HOME=os.devnull)
         if bare:
             env["GIT_DIR"] = str(self.dir)
-        if self.alternates:
+        if self.alternates or self.foreign:
             env["GIT_ALTERNATE_OBJECT_DIRECTORIES"] = os.pathsep.join(
-                _quote_alternate(path) for path in self.alternates)
+                _quote_alternate(path) for path in [*self.alternates, *self.foreign])
         if index is not None:
             env["GIT_INDEX_FILE"] = str(index)
         if work_tree is not None:

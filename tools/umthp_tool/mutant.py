@@ -84,7 +84,8 @@ def changes(mutant: Mutant, git: Git, control: str) -> Entries:
     with tempfile.TemporaryDirectory(dir=git.dir, prefix="mutant-") as work:
         index = Path(work, "index")
         fill_index(git, index, before)
-        _apply(mutant, git, index)
+        writer = git.bring(blob for _mode, blob in before.values())
+        _apply(mutant, writer, index)
         return _changed(before, index_entries(git("ls-files", "-s", "-z", index=index)))
 
 
@@ -95,7 +96,7 @@ def tree_with(changed: Entries, git: Git, control: str) -> str:
     Path(str(index) + ".lock").unlink(missing_ok=True)
     git("read-tree", control, index=index)
     git("update-index", "-z", "--index-info", index=index, data=index_lines(changed))
-    return git.text("write-tree", index=index)
+    return git.writer.text("write-tree", "--missing-ok", index=index)
 
 
 def _read(path: Path, git: Git) -> Mutant:

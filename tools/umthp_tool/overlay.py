@@ -47,7 +47,7 @@ def add_files(git: Git, tree: str, files: Dict[str, bytes], console: Console) ->
     entries: Entries = {}
     kept: List[str] = []
     for path, content in files.items():
-        blob = git.text("hash-object", "-w", "--stdin", data=content)
+        blob = git.writer.text("hash-object", "-w", "--stdin", data=content)
         if path not in have:
             entries[path] = ("100644", blob)
         elif have[path][1] != blob:
@@ -72,7 +72,7 @@ def add_hooks(git: Git, tree: str, hooks: Tuple[Hook, ...], entries: Entries) ->
         content = git("cat-file", "blob", entry[1])
         hooked = insert_line(content, hook)
         if hooked != content:
-            blob = git.text("hash-object", "-w", "--stdin", data=hooked)
+            blob = git.writer.text("hash-object", "-w", "--stdin", data=hooked)
             entries[hook.file] = (entry[0], blob)
 
 

@@ -37,7 +37,7 @@ def show(result: Verdict, console: Console, command: List[str], context: str = "
             _list_cases(result, console)
         return
     console.show_steps()
-    for line in _findings(result, console, command):
+    for line in findings(result, console, command):
         console.say(line)
     _known_bugs(result, console)
     word = {verdicts.NOTHING: "NOTHING RAN", verdicts.TIMEOUT: "TIME-OUT",
@@ -87,7 +87,8 @@ def _list_cases(result: Verdict, console: Console) -> None:
         console.say("  %-7s %s%s" % (case.status, printable(case.full), printable(reason)))
 
 
-def _findings(result: Verdict, console: Console, command: List[str]) -> List[str]:
+def findings(result: Verdict, console: Console, command: List[str]) -> List[str]:
+    """A block for each thing that is wrong."""
     out: List[str] = []
     for reason in result.reasons:
         out.append("%s %s" % (console.colour("red", "CRASH"), printable(reason)))

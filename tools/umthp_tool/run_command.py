@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
 
-from . import (config, doctor, expected, known_bugs, report, report_json, report_junit, run_boots,
-               verdict)
+from . import (commit_range, config, doctor, expected, known_bugs, report, report_json,
+               report_junit, run_boots, verdict)
 from .boot import Boot
 from .build import Kernel
 from .context import Context
@@ -46,6 +46,10 @@ def _check_arguments(args: argparse.Namespace, context: Context) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """umthp run: prepare, build, boot, judge, report."""
+    if getattr(args, "range", None):
+        _check_arguments(args, context)
+        tables = _tables(args, context)
+        return commit_range.run(args, context, lambda *tested: _alive(*tested, tables)[1])
     return _run_one_of(context.kernel(), args, context)
 
 
@@ -117,20 +121,27 @@ def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace,
                 by: Tables) -> int:
     console = context.console
     start = time.monotonic()
-    made, result = judged(kernel, context, args, by)
+    made, result = _alive(kernel, context, args, by)
     context.seconds["run"] = time.monotonic() - start
     result.seconds = context.seconds["run"]
     console.step("run", report.summary(result), context.seconds["run"])
     for name in result.unexpected if console.verbose else []:
         console.detail("not in the list of expected tests: %s" % name)
-    if any(boot.returncode for boot in made) and not result.cases:
-        _explain_dead_boot(made)
     report.show(result, console, _command(args), "(%s, %s, %.1fs)" % (
         kernel.prepared.version, kernel.variant, sum(context.seconds.values())))
     if args.write_expected:
         _write_expected(result, kernel, context, args)
     _write_reports(args, context, result, None, result.exit_code)
     return bisect_code(result.exit_code) if args.bisect else result.exit_code
+
+
+def _alive(kernel: Kernel, context: Context, args: argparse.Namespace,
+           by: Tables) -> "tuple[List[Boot], verdict.Verdict]":
+    """judged(), of a host that can run UML."""
+    made, result = judged(kernel, context, args, by)
+    if any(boot.returncode for boot in made) and not result.cases:
+        _explain_dead_boot(made)
+    return made, result
 
 
 def _explain_dead_boot(made: Sequence[Boot]) -> None:

@@ -26,6 +26,7 @@ from .process import run
 Entries = Dict[str, Optional[Tuple[str, str]]]
 
 _GUARD = re.compile(r"(>=|<|<=|>|==)\s*([0-9][0-9.]*)$")
+_BASE = re.compile(rb"^index ([0-9a-f]{40,64})\.\.", re.M)
 _TOUCHED = re.compile(rb"^(?:---|\+\+\+) (?:a|b)/(.+?)\t?$", re.M)
 
 
@@ -34,6 +35,7 @@ class Patch:
     path: Path
     subject: str
     files: Tuple[str, ...]
+    bases: Tuple[str, ...]      # the blobs that it was made from
 
 
 class Series:
@@ -58,7 +60,8 @@ class Series:
             except OSError as error:
                 raise UsageError("%s line %d: %s: %s" % (series, count, name, error.strerror),
                                  "restore the file, or take it out of the series") from error
-            self.patches.append(Patch(path, _subject(content), _touched(content)))
+            self.patches.append(Patch(path, _subject(content), _touched(content),
+                                      _bases(content)))
 
     def digest(self) -> str:
         """Names what is applied; changes with any patch."""
@@ -96,9 +99,11 @@ def apply_series(series: Series, git: Git, tree: str, console: Console,
     with tempfile.TemporaryDirectory(dir=git.dir, prefix="series-") as work:
         index = Path(work, "index")
         fill_index(git, index, before)
+        writer = git.bring([*(blob for _mode, blob in before.values()), *(
+            blob for patch in series.patches for blob in patch.bases)])
         edited = _edited(git, base, files, before)
         for patch in series.patches:
-            _apply(git, index, patch, edited, console)
+            _apply(writer, index, patch, edited, console)
         after = index_entries(git("ls-files", "-s", "-z", index=index))
     entries = {path: after.get(path) for path in files if after.get(path) != before.get(path)}
     write_json(memo, {"key": key, "entries": entries})
@@ -158,6 +163,10 @@ def _touched(content: bytes) -> Tuple[str, ...]:
                          for name in _TOUCHED.findall(content)}))
 
 
+def _bases(content: bytes) -> Tuple[str, ...]:
+    return tuple(blob.decode() for blob in _BASE.findall(content) if blob.strip(b"0"))
+
+
 def index_entries(listing: bytes) -> Dict[str, Tuple[str, str]]:
     """Parse ls-files -s -z."""
     found = {}
@@ -193,7 +202,6 @@ def _apply(git: Git, index: Path, patch: Patch, edited: Optional[List[str]],
            console: Console) -> None:
     saved = index.read_bytes()
     try:
-        # --3way writes the blob that it starts from, which git notes in the user's objects.
         git("apply", "--cached", "--whitespace=nowarn", patch.path, index=index)
         return
     except GitFailed:

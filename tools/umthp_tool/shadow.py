@@ -59,7 +59,7 @@ def prepare(source: Source, home: Path, support: Support, layout: Layout,
         check_supported(support, peek, source.described, lambda text: None)
     console.status("source", "reading %s" % source.described)
     found = source.read(git_dir)
-    git = Git(git_dir, [found.git.dir / "objects", *found.git.alternates])
+    git = Git(git_dir, [found.git.dir / "objects", *found.git.alternates], found.git.foreign)
     git.init()
     key = _key(found.tree, layout)
     memo = read_json(git.dir / "prepared.json")
@@ -113,7 +113,8 @@ def _prepared_tree(git: Git, found: SourceTree, version: str, support: Support, 
     Path(str(index) + ".lock").unlink(missing_ok=True)
     git("read-tree", source, index=index)
     git("update-index", "-z", "--index-info", index=index, data=series.index_lines(entries))
-    tree = git.text("write-tree", index=index)
+    # --missing-ok: most of its blobs are the user's.
+    tree = git.writer.text("write-tree", "--missing-ok", index=index)
     overlay.verify(git, source, tree, support)
     return tree, note
 

@@ -61,10 +61,8 @@ class GitWorkTree:
         self.user_index = index
         self.shared = shared or index.parent
         self.env = env or {}
-        self.git = Git(git_dir, objects)
+        self.git = Git(git_dir, foreign=objects)
         self.git.init(object_format)
-        # Without the user's objects: git touches an object that it would write and finds there.
-        self.writer = Git(git_dir)
         self.index = git_dir / "work.index"
 
     @classmethod
@@ -132,7 +130,7 @@ class GitWorkTree:
 
     def _git(self, *args: object, data: Optional[bytes] = None) -> bytes:
         try:
-            return self.writer(*args, index=self.index, work_tree=self.top, data=data)
+            return self.git.writer(*args, index=self.index, work_tree=self.top, data=data)
         except GitFailed:
             # A sparse index, for one, is opened up with the user's tree objects.
             return self.git(*args, index=self.index, work_tree=self.top, data=data)
