@@ -118,15 +118,13 @@ def options_of(hook: Path) -> str:
 
 
 def tools_of(hook: Path) -> Optional[Path]:
-    """The tools/ that an installed hook calls."""
-    for line in _text(hook).splitlines():
-        if line.startswith("umthp_tools="):
-            try:
-                words = shlex.split(line[len("umthp_tools="):])
-            except ValueError:
-                return None
-            return Path(words[0]) if words else None
-    return None
+    """The tools/ that an installed hook calls; a path may have line ends in it."""
+    _before, _name, rest = _text(hook).partition("\numthp_tools=")
+    try:
+        words = shlex.split(rest.partition("\nset -- ")[0])
+    except ValueError:
+        return None
+    return Path(words[0]) if words else None
 
 
 def renamed(place: HookPlace) -> List[Path]:
