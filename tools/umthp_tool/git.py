@@ -8,9 +8,10 @@ a hook or an fsmonitor program configured elsewhere must not decide what is test
 """
 from __future__ import annotations
 
+import hashlib
 import os
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Sequence
+from typing import Callable, Dict, Iterable, List, Optional, Sequence
 
 from .errors import HostError, UmthpError, UsageError
 from .process import disk_full, no_space, quoted, run
@@ -62,6 +63,13 @@ def user_git(tree: Path, *args: object, env: Optional[Dict[str, str]] = None,
     full = clean_env()
     full.update(env or {})
     return _checked(["git", "-C", tree, "-c", "core.fsmonitor=false", *args], full, None, data)
+
+
+def answers(ask: Callable[..., str], *questions: Sequence[str]) -> List[str]:
+    """What git rev-parse answers to each of them: in one call, or, since it has no -z, one by one
+    if an answer has line ends in it."""
+    lines = ask(*(word for question in questions for word in question)).split("\n")
+    return lines if len(lines) == len(questions) else [ask(*question) for question in questions]
 
 
 class Git:
@@ -155,6 +163,22 @@ class Git:
                 found[path] = out[at:at + size]
             at += size + 1
         return found
+
+    def write_blobs(self, contents: Iterable[bytes], like: str) -> List[str]:
+        """The ids of these contents, which are in the repository afterwards; one call if they
+        are there already. like: an id of this repository, for the kind of hash."""
+        kind = hashlib.sha256 if len(like) == 64 else hashlib.sha1
+        written = list(contents)
+        ids = [kind(b"blob %d\0" % len(content) + content).hexdigest() for content in written]
+        known = dict(zip(ids, written))
+        writer = self.writer
+        answer = writer.text("cat-file", "--batch-check",
+                             data="".join(blob + "\n" for blob in known).encode())
+        for line in answer.splitlines():
+            blob, what = line.split()[:2]
+            if what == "missing":
+                writer("hash-object", "-w", "--stdin", data=known[blob])
+        return ids
 
     def has_tree(self, tree: str) -> bool:
         try:

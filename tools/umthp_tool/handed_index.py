@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Dict, List, Optional
 
 from .errors import UsageError
+from .git import answers
 from .process import run
 
 # Together with GIT_DIR they say where the objects of the commit are.
@@ -37,8 +38,7 @@ class HandedIndex:
         where = cwd or Path.cwd()
 
         def ask(*question: str) -> str:
-            # One by one: a path may have line ends in it, and rev-parse has no -z.
-            done = run(["git", "rev-parse", *question], cwd=where,
+            done = run(["git", "rev-parse", "--path-format=absolute", *question], cwd=where,
                        env=dict(os.environ, LC_ALL="C", GIT_OPTIONAL_LOCKS="0"))
             if done.returncode:
                 lines = done.stderr.decode("utf-8", "backslashreplace").strip().splitlines()
@@ -47,17 +47,14 @@ class HandedIndex:
                     "cd to a kernel tree under git")
             return done.stdout.decode("utf-8", "surrogateescape").removesuffix("\n")
 
-        def path(*question: str) -> Path:
-            return Path(ask("--path-format=absolute", *question))
-
-        top = path("--show-toplevel")
-        git_dir = path("--git-dir")
+        top, git_dir, index, objects, object_format = answers(
+            ask, ["--show-toplevel"], ["--git-dir"], ["--git-path", "index"],
+            ["--git-path", "objects"], ["--show-object-format"])
         env = {name: os.environ[name] for name in _OBJECTS if name in os.environ}
-        env.update(GIT_DIR=str(git_dir), GIT_WORK_TREE=str(top))
-        objects = [path("--git-path", "objects"), *(
-            where / name for name in env.get(_OBJECTS[1], "").split(os.pathsep) if name)]
-        found = cls(top, git_dir, path("--git-path", "index"), objects,
-                    ask("--show-object-format"), env)
+        more = [where / name for name in env.get(_OBJECTS[1], "").split(os.pathsep) if name]
+        env.update(GIT_DIR=git_dir, GIT_WORK_TREE=top)
+        found = cls(Path(top), Path(git_dir), Path(index), [Path(objects), *more], object_format,
+                    env)
         _drop(ask("--local-env-vars").split())
         return found
 

@@ -46,8 +46,8 @@ def add_files(git: Git, tree: str, files: Dict[str, bytes], console: Console) ->
     own = SUITE_SYMBOL in kconfig
     entries: Entries = {}
     kept: List[str] = []
-    for path, content in files.items():
-        blob = git.writer.text("hash-object", "-w", "--stdin", data=content)
+    blobs = git.write_blobs(files.values(), tree)
+    for path, blob in zip(files, blobs):
         if path not in have:
             entries[path] = ("100644", blob)
         elif have[path][1] != blob:
@@ -72,8 +72,7 @@ def add_hooks(git: Git, tree: str, hooks: Tuple[Hook, ...], entries: Entries) ->
         content = git("cat-file", "blob", entry[1])
         hooked = insert_line(content, hook)
         if hooked != content:
-            blob = git.writer.text("hash-object", "-w", "--stdin", data=hooked)
-            entries[hook.file] = (entry[0], blob)
+            entries[hook.file] = (entry[0], git.write_blobs([hooked], tree)[0])
 
 
 def insert_line(content: bytes, hook: Hook) -> bytes:

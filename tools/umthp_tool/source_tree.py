@@ -15,7 +15,7 @@ from typing import Dict, List, Optional, Tuple
 
 from .console import Console
 from .errors import UsageError
-from .git import Git, GitFailed, user_git
+from .git import Git, GitFailed, answers, user_git
 from .handed_index import HandedIndex
 
 # What a build leaves in a source tree; it must not come along, `make O=` refuses such a tree.
@@ -72,15 +72,13 @@ class GitWorkTree:
             return None
 
         def ask(*question: str) -> str:
-            # One by one: a path may have line ends in it, and rev-parse has no -z.
             out = user_git(path, "rev-parse", "--path-format=absolute", *question)
             return out.decode("utf-8", "surrogateescape").removesuffix("\n")
 
         try:
-            top = ask("--show-toplevel")
-            index = ask("--git-path", "index")
-            objects = ask("--git-path", "objects")
-            object_format = ask("--show-object-format")
+            top, index, objects, object_format = answers(
+                ask, ["--show-toplevel"], ["--git-path", "index"], ["--git-path", "objects"],
+                ["--show-object-format"])
         except GitFailed as error:
             raise UsageError("%s has a .git that git cannot read: %s" % (
                 path, error.stderr.strip().splitlines()[-1:]),
