@@ -10,7 +10,7 @@ import signal
 import sys
 import traceback
 from types import FrameType
-from typing import Callable, List, Optional
+from typing import Any, Callable, Dict, List, Optional
 
 from . import (__version__, bench, clean, commit_range, coverage, doctor, hook, list_command,
                mutants, run_command)
@@ -132,10 +132,18 @@ def make_parser() -> argparse.ArgumentParser:
     cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")
     cleaner.add_argument("--dry-run", action="store_true", help="show what would go")
     bench.arguments(command("bench", bench.main, "Measure the budgets."))
-    hook.arguments(commands.add_parser("hook", description=hook.DESCRIPTION), _common, _positive)
+    hook.arguments(commands.add_parser("hook", description=hook.DESCRIPTION), _common, _positive,
+                   _run_defaults())
     command("version", _version, "Version of umthp.", kernel=False)
     _register_selftest(commands)
     return parser
+
+
+def _run_defaults() -> Dict[str, Any]:
+    parser = argparse.ArgumentParser()
+    kernel_arguments(parser)
+    run_arguments(parser)
+    return vars(parser.parse_args([]))
 
 
 def _register_selftest(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:

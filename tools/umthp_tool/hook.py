@@ -5,7 +5,7 @@ from __future__ import annotations
 import argparse
 import os
 from pathlib import Path
-from typing import Callable, Dict, List
+from typing import Any, Callable, Dict, List
 
 from . import config, expected, hook_file, hook_run
 from .console import printable
@@ -22,7 +22,8 @@ DESCRIPTION = (
 
 
 def arguments(parser: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None],
-              positive: Callable[[str], int]) -> None:
+              positive: Callable[[str], int], run_defaults: Dict[str, Any]) -> None:
+    """run_defaults: what `umthp run` has without options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
 
     def action(name: str, main: Callable[[argparse.Namespace, Context], int],
@@ -46,9 +47,7 @@ def arguments(parser: argparse.ArgumentParser, common: Callable[[argparse.Argume
                          help="of one boot (default 300)")
         sub.add_argument("--seccomp", choices=("on", "off", "auto"),
                          help="UML's userspace mode (default: the kernel's, ptrace)")
-        # What umthp run has besides.
-        sub.set_defaults(kernel=None, slow=False, isolate=None, kernel_args=[], json=None,
-                         junit=None, bisect=False, write_expected=False, dry_run=False)
+        sub.set_defaults(**run_defaults)
     action("uninstall", uninstall, "take it away; what was there before is put back")
     action("status", status, "is it there, and what does it do? 0: it is, 1: it is not")
 
