@@ -69,6 +69,8 @@
  * @shown: scratch of thp_ledger_expect_each()
  * @expected: scratch of thp_ledger_expect_each()
  * @scratch: scratch of thp_ledger_expect_each()
+ * @nr_shown: steps that thp_ledger.show has printed
+ * @shown_step: name of the last of them
  */
 struct thp_fixture {
 	struct kunit *test;
@@ -111,6 +113,8 @@ struct thp_fixture {
 	struct thp_state shown;
 	struct thp_state expected;
 	struct thp_state scratch;
+	unsigned int nr_shown;
+	char shown_step[64];
 };
 
 /*

@@ -3,9 +3,11 @@
  * Compares what the ledger has read with what a test expects, and prints the
  * table: before, expected, after.
  */
+#include <linux/ctype.h>
 #include <linux/mm.h>
 #include <linux/moduleparam.h>
 #include <linux/seq_buf.h>
+#include <linux/string.h>
 
 #include "thp_fixture.h"
 #include "thp_known_bug.h"
@@ -22,6 +24,9 @@
 static bool verbose;
 module_param(verbose, bool, 0444);
 MODULE_PARM_DESC(verbose, "Print the table of every step, not only of wrong ones");
+static unsigned int show;
+module_param(show, uint, 0444);
+MODULE_PARM_DESC(show, "Print what changes in so many steps of each case");
 
 #define FIELD(_name, _group, _format)					\
 	{								\
@@ -247,6 +252,46 @@ static void print_table(struct kunit *test, const struct thp_state *before,
 			print_row(test, &thp_fields[i], before, want, after);
 }
 
+/* What every step is asked for first, changed or not */
+static bool is_key(const struct thp_field *field)
+{
+	return field->offset == offsetof(struct thp_state, order) ||
+	       field->offset == offsetof(struct thp_state, refcount) ||
+	       field->offset == offsetof(struct thp_state, mapcount);
+}
+
+/* "part 7 of 512" after "part 6 of 512" */
+static bool differs_in_numbers_only(const char *a, const char *b)
+{
+	for (;; a++, b++) {
+		while (isdigit(*a))
+			a++;
+		while (isdigit(*b))
+			b++;
+		if (*a != *b)
+			return false;
+		if (!*a)
+			return true;
+	}
+}
+
+/* With thp_ledger.show: the table of a right step without what stays as it is */
+static void show_changes(struct thp_fixture *f, const struct thp_state *before,
+			 const struct thp_state *after, const char *step)
+{
+	unsigned int i;
+
+	if (f->nr_shown >= show || differs_in_numbers_only(f->shown_step, step))
+		return;
+	f->nr_shown++;
+	strscpy(f->shown_step, step);
+	kunit_info(f->test, "ledger: %s\n", step);
+	for (i = 0; i < thp_nr_fields; i++)
+		if (is_key(&thp_fields[i]) || thp_field_value(before, &thp_fields[i]) !=
+					      thp_field_value(after, &thp_fields[i]))
+			print_row(f->test, &thp_fields[i], before, after, after);
+}
+
 static const struct thp_field *first_wrong(const struct thp_state *want,
 					   const struct thp_state *after)
 {
@@ -299,7 +344,8 @@ static void print_page(struct kunit *test, struct folio *folio, struct page *pag
  * @step: name of the step
  *
  * Fails the test, once, if any field is wrong. The table is printed then, or
- * always with thp_ledger.verbose=1.
+ * always with thp_ledger.verbose=1. With thp_ledger.show=N, the first N steps of
+ * a case print what changes in them.
  *
  * Return: number of wrong fields.
  */
@@ -312,8 +358,10 @@ unsigned int thp_ledger_compare(struct thp_fixture *f, const struct thp_state *b
 	const struct thp_field *field = first_wrong(want, after);
 	char is[ROW_SIZE / 2], expected[ROW_SIZE / 2];
 
-	if (!wrong && !verbose)
+	if (!wrong && !verbose) {
+		show_changes(f, before, after, step);
 		return 0;
+	}
 	kunit_info(f->test, "ledger: %s\n", step);
 	print_table(f->test, before, want, after);
 	if (!wrong)
