@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Callable, Dict, List, Optional
 
 from . import (__version__, bench, clean, commit_range, coverage, doctor, hook, list_command,
-               mutants, run_command)
+               mutants, report_command, run_command)
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -32,6 +32,7 @@ commands:
   hook ACTION    pre-commit hook: install, uninstall, status, run
   coverage       what of the code under test the suites execute (gcov)
   mutants [DIR]  which faults in the kernel the suites notice
+  report         the last verdicts; --html DIR: as a page to look at
   doctor         what this host lacks, and how to get it
   bench          the budgets, measured against bare make and bare ./linux
   clean          remove trees and builds from the cache; --all for everything
@@ -127,6 +128,8 @@ def make_parser() -> argparse.ArgumentParser:
         what.add_argument("--" + name, dest="what", action="store_const", const=name, help=text)
     coverage.arguments(command("coverage", coverage.main, coverage.DESCRIPTION))
     mutants.arguments(command("mutants", mutants.main, mutants.DESCRIPTION))
+    report_command.arguments(command("report", report_command.main, report_command.DESCRIPTION,
+                                     kernel=False))
     command("doctor", doctor.main, "Check what the host must give.", kernel=False)
     cleaner = command("clean", clean.main, "Give disk space back.", kernel=False)
     cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")

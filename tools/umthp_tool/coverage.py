@@ -15,7 +15,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Dict, Iterator, List, Sequence, Tuple
 
-from . import coverage_report, expected, gcov, report, report_json, unreached, verdict
+from . import coverage_report, expected, gcov, kept, report, report_json, unreached, verdict
 from .boot import NEED_BYTES, Boot, Launcher
 from .build import Kernel
 from .cache import make_dir
@@ -170,8 +170,12 @@ def _whole(kernel: Kernel, context: Context, args: argparse.Namespace,
     coverage_report.show(found, SPLIT_PATH, FILES, check, console, whole=not args.glob)
     for key in missing:
         console.warning("%s is not in this kernel, or was never compiled" % key)
+    made = document(found)
+    if not args.glob:
+        kept.keep(kept.coverage_path(context.log_dir(kernel.prepared)), {
+            **made, "kernel": kernel.prepared.version})
     if args.json:
-        report_json.write(document(found), args.json)
+        report_json.write(made, args.json)
     if result.exit_code:
         return result.exit_code
     return EXIT_PASS if args.glob or check.right and not missing else EXIT_FAIL

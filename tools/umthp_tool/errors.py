@@ -92,6 +92,14 @@ class HostError(UmthpError):
     bisect_code = BISECT_ABORT + EXIT_HOST
 
 
+class NothingError(UmthpError):
+    """There is nothing to show."""
+
+    exit_code = EXIT_NOTHING
+    verdict = "nothing-ran"
+    bisect_code = BISECT_SKIP
+
+
 class Interrupted(BaseException):
     """A signal asked the command to end; children are gone when this reaches main()."""
 

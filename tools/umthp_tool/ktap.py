@@ -41,6 +41,7 @@ class Case:
     log: List[str] = field(default_factory=list)
     reason: str = ""    # of a skip
     seconds: Optional[float] = None
+    tables: List[Any] = field(default_factory=list)     # ledger.Table
 
     @property
     def full(self) -> str:

@@ -60,6 +60,8 @@ def _case(case: ktap.Case) -> Dict[str, Any]:
         made["reason"] = case.reason
     if case.status not in (ktap.PASSED, ktap.SKIPPED):
         made["log"] = case.log
+    if case.tables:
+        made["ledger"] = [table.as_json() for table in case.tables]
     return made
 
 

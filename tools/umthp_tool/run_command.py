@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
 
-from . import (commit_range, config, doctor, expected, known_bugs, report, report_json,
+from . import (commit_range, config, doctor, expected, kept, known_bugs, report, report_json,
                report_junit, run_boots, verdict)
 from .boot import Boot
 from .build import Kernel
@@ -183,17 +183,27 @@ def _write_expected(result: verdict.Verdict, kernel: Kernel, context: Context,
     context.console.note("wrote %s" % context.layout.expected)
 
 
+def _document(args: argparse.Namespace, context: Context, result: Optional[verdict.Verdict],
+              error: Optional[UmthpError], exit_code: int) -> Dict[str, Any]:
+    prepared = context.prepared
+    document: Dict[str, Any] = report_json.document(
+        kernel=prepared.version if prepared else "", tree=prepared.tree if prepared else "",
+        variant=args.variant, seconds=context.seconds, result=result, error=error,
+        exit_code=exit_code)
+    document.update(source=prepared.described if prepared else "", glob=args.glob or "",
+                    slow=bool(args.slow), kernel_args=args.kernel_args,
+                    ended=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    return document
+
+
 def _write_reports(args: argparse.Namespace, context: Context,
                    result: Optional[verdict.Verdict], error: Optional[UmthpError],
                    exit_code: int) -> None:
+    document = _document(args, context, result, error, exit_code)
     if args.json:
-        prepared = context.prepared
-        document: Dict[str, Any] = report_json.document(
-            kernel=prepared.version if prepared else "", tree=prepared.tree if prepared else "",
-            variant=args.variant, seconds=context.seconds, result=result, error=error,
-            exit_code=exit_code)
-        document["source"] = prepared.described if prepared else ""
         report_json.write(document, args.json)
+    if context.prepared and not args.glob and not args.write_expected:
+        kept.keep(kept.verdict_path(context.log_dir(context.prepared), args.variant), document)
     if args.junit:
         tree = report_junit.tree(result) if result else report_junit.error_tree(error) \
             if error else None

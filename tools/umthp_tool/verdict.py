@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
 
-from . import expected, known_boot, known_judge, ktap, splats
+from . import expected, known_boot, known_judge, ktap, ledger, splats
 from .boot import MAX_LOG_BYTES, Boot
 from .errors import EXIT_CRASH, EXIT_FAIL, EXIT_NOTHING, EXIT_PASS
 from .known_bugs import Bug
@@ -134,8 +134,10 @@ def _judge_boot(src: Path, boot: Boot, result: Verdict) -> None:
         return
     parsed = ktap.parse(src, ktap.thinned(lines))
     took = ktap.durations(found, boot.times)
+    tables = ledger.read(lines, found)
     for case in parsed.cases:
         case.seconds = took.get(case.full)
+        case.tables = tables.get(case.full, [])
     result.cases += parsed.cases
     result.parsed.append(parsed.test)
     errors = parsed.errors + ktap.cross_check(found, parsed)
