@@ -12,8 +12,8 @@ import traceback
 from types import FrameType
 from typing import Any, Callable, Dict, List, Optional
 
-from . import (__version__, bench, clean, commit_range, coverage, doctor, hook, list_command,
-               mutants, report_command, run_command)
+from . import (__version__, bench, ci_matrix, clean, commit_range, coverage, doctor, hook,
+               list_command, mutants, report_command, run_command)
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -24,23 +24,22 @@ from .process import disk_full
 DESCRIPTION = "Test device-private transparent huge pages of a kernel tree in user-mode Linux."
 EPILOG = """\
 commands:
-  run [GLOB]     build if needed, boot, run the suites, one verdict
-  build          prepare the tree and build the kernel only
-  exec [GLOB]    run the kernel that was built last
-  list [GLOB]    tests, --suites, --variants, --kernels, --known-bugs or --trace
-  selftest NAME  upstream's own selftest, unmodified, in that UML
-  hook ACTION    pre-commit hook: install, uninstall, status, run
-  coverage       what of the code under test the suites execute (gcov)
-  mutants [DIR]  which faults in the kernel the suites notice
-  report         the last verdicts; --html DIR: as a page to look at
-  doctor         what this host lacks, and how to get it
-  bench          the budgets, measured against bare make and bare ./linux
-  clean          remove trees and builds from the cache; --all for everything
-  version        version of umthp
+  run [GLOB]      build if needed, boot, run the suites, one verdict
+  build, exec     prepare and build only; run what was built last
+  list [GLOB]     tests, --suites, --variants, --kernels, --known-bugs, --trace
+  selftest NAME   upstream's own selftest, unmodified, in that UML
+  hook ACTION     pre-commit hook: install, uninstall, status, run
+  coverage        what of the code under test the suites execute (gcov)
+  mutants [DIR]   which faults in the kernel the suites notice
+  report          the last verdicts; --html DIR: a page to look at
+  ci-matrix       kernels x variants, for GitHub, GitLab or GNU parallel
+  bench           the budgets, measured against bare make and bare ./linux
+  doctor          what this host lacks, and how to get it
+  clean, version  remove trees and builds from the cache; umthp's version
 
-exit codes: 0 pass, 1 fail or splat, 2 usage, 3 nothing ran, 4 configuration, 5 build,
-6 series or unsupported kernel, 7 host, 8 time-out or crash.
-In a kernel tree: `umthp run` tests it, edits included; it is never written to.
+exit codes: 0 pass, 1 fail or splat, 2 usage, 3 nothing ran, 4 configuration,
+5 build, 6 series or unsupported kernel, 7 host, 8 time-out or crash
+In a kernel tree, `umthp run` tests it, edits included, and never writes to it.
 """
 
 
@@ -100,8 +99,12 @@ def make_parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="umthp", description=DESCRIPTION, epilog=EPILOG,
         usage="umthp COMMAND [options]     (umthp COMMAND --help for its options)",
+        add_help=False,
         formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--version", action="version", version="umthp " + __version__)
+    # The text has no room for what everybody knows.
+    parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
+    parser.add_argument("--version", action="version", version="umthp " + __version__,
+                        help=argparse.SUPPRESS)
     commands = parser.add_subparsers(dest="command", metavar="", prog="umthp",
                                      help=argparse.SUPPRESS)
 
@@ -130,6 +133,8 @@ def make_parser() -> argparse.ArgumentParser:
     mutants.arguments(command("mutants", mutants.main, mutants.DESCRIPTION))
     report_command.arguments(command("report", report_command.main, report_command.DESCRIPTION,
                                      kernel=False))
+    ci_matrix.arguments(command("ci-matrix", ci_matrix.main, ci_matrix.DESCRIPTION,
+                                kernel=False))
     command("doctor", doctor.main, "Check what the host must give.", kernel=False)
     cleaner = command("clean", clean.main, "Give disk space back.", kernel=False)
     cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")
