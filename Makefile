@@ -3,6 +3,7 @@
 # Short names for what the tools do; all logic is in tools/.
 
 KERNEL ?= $(K)
+PREFIX ?= /usr/local
 quote = '$(subst ','\'',$(1))'
 
 run_options = $(if $(KERNEL),--kernel $(call quote,$(KERNEL))) \
@@ -27,6 +28,7 @@ help:
 	@echo 'make mutants           which faults in the kernel the suites notice: tests/mutants'
 	@echo 'make update-expected   rewrite tests/expected_tests, show what changed'
 	@echo 'make clean             remove the cache (kernel trees, builds, packages)'
+	@echo 'make install           umthp, its manual page and completion, below PREFIX=/usr/local'
 	@echo
 	@echo 'KERNEL=PATH|PACKAGE (or K=)   the kernel to test: git tree, source tree, tarball or'
 	@echo '                              Debian package; default: newest supported linux-source'
@@ -61,4 +63,11 @@ update-expected:
 clean:
 	@tools/umthp clean
 
-.PHONY: help run check lint test suites hmm-tests thp system coverage mutants update-expected clean
+install:
+	@tools/install $(call quote,$(PREFIX))
+
+uninstall:
+	@tools/install --uninstall $(call quote,$(PREFIX))
+
+.PHONY: help run check lint test suites hmm-tests thp system coverage mutants update-expected clean \
+	install uninstall

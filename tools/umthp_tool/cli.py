@@ -12,8 +12,8 @@ import traceback
 from types import FrameType
 from typing import Any, Callable, Dict, List, Optional
 
-from . import (__version__, bench, ci_matrix, clean, commit_range, coverage, doctor, hook,
-               list_command, mutants, report_command, run_command)
+from . import (__version__, bench, ci_matrix, clean, commit_range, completion, coverage, doctor,
+               hook, list_command, manual, mutants, report_command, run_command)
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -35,7 +35,8 @@ commands:
   ci-matrix       kernels x variants, for GitHub, GitLab or GNU parallel
   bench           the budgets, measured against bare make and bare ./linux
   doctor          what this host lacks, and how to get it
-  clean, version  remove trees and builds from the cache; umthp's version
+  clean           remove trees and builds from the cache; --all for everything
+  man, version, completion SHELL
 
 exit codes: 0 pass, 1 fail or splat, 2 usage, 3 nothing ran, 4 configuration,
 5 build, 6 series or unsupported kernel, 7 host, 8 time-out or crash
@@ -142,6 +143,9 @@ def make_parser() -> argparse.ArgumentParser:
     bench.arguments(command("bench", bench.main, "Measure the budgets."))
     hook.arguments(commands.add_parser("hook", description=hook.DESCRIPTION), _common, _positive,
                    _run_defaults())
+    completion.arguments(command("completion", completion.main, completion.DESCRIPTION,
+                                 kernel=False))
+    command("man", manual.main, manual.DESCRIPTION, kernel=False)
     command("version", _version, "Version of umthp.", kernel=False)
     _register_selftest(commands)
     return parser
