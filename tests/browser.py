@@ -125,7 +125,7 @@ class Browser:
         """Wait until an expression is true: the page tells when, frame by frame."""
         end = time.monotonic() + SECONDS
         while time.monotonic() < end:
-            if self.ask(f'new Promise((go) => requestAnimationFrame(() => go({expression})))'):
+            if self.ask(f'new Promise((go) => requestAnimationFrame(() => go(!!({expression}))))'):
                 return
         raise AssertionError(f'never true: {expression}')
 

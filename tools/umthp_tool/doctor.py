@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Callable, List, Optional, Sequence
 
-from . import host_memory
+from . import host_memory, page_libraries
 from .boot import NEED_BYTES
 from .build import TOOLS
 from .cache import cache_root
@@ -96,6 +96,15 @@ def check_ccache() -> Finding:
                        "builds of a second variant or kernel take minutes instead of one",
                        "apt install ccache", optional=True)
     return _good("ccache")
+
+
+def check_page() -> Finding:
+    missing = page_libraries.lost()
+    if missing:
+        return Finding(True, "%s not installed" % " and ".join(missing),
+                       "umthp report --html needs jinja2, and matplotlib for its plots",
+                       "apt install " + page_libraries.packages(missing), optional=True)
+    return _good("jinja2 and matplotlib, for umthp report --html")
 
 
 def check_memory_place() -> Finding:
@@ -218,7 +227,7 @@ def first_problem(running: bool) -> Optional[Finding]:
 def main(args: "argparse.Namespace", context: "Context") -> int:
     """umthp doctor: every check, then the worst exit code."""
     worst = EXIT_PASS
-    for check in BUILD_CHECKS + RUN_CHECKS:
+    for check in BUILD_CHECKS + RUN_CHECKS + [check_page]:
         finding = check()
         mark = "ok" if finding.ok and not finding.optional else "note" if finding.ok else "FAIL"
         colour = {"ok": "green", "note": "yellow", "FAIL": "red"}[mark]

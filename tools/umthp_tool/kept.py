@@ -76,6 +76,33 @@ def _wrong(value: Any) -> str:
             if not isinstance(test, dict) or not isinstance(test.get("name"), str) \
                     or not isinstance(test.get("status"), str):
                 return "a test of %r without a name or a status" % suite["name"]
+            reason = _wrong_test(test)
+            if reason:
+                return "%s.%s: %s" % (suite["name"], test["name"], reason)
+    for key, of_one in (("splats", "test"), ("known_bugs", "id")):
+        if not all(isinstance(one, dict) and isinstance(one.get(of_one), str)
+                   for one in value[key]):
+            return "%r has an entry without %r" % (key, of_one)
+    if not all(isinstance(said, dict) for bug in value["known_bugs"]
+               for said in _list(bug.get("reports"))):
+        return "a report of a known bug is no object"
+    if not isinstance(value.get("error", {}), dict):
+        return "'error' is no object"
+    return ""
+
+
+def _list(value: Any) -> List[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def _wrong_test(test: Document) -> str:
+    if not isinstance(test.get("log", []), list):
+        return "its log is no list"
+    for table in _list(test.get("ledger", [])):
+        if not isinstance(table, dict) or not isinstance(table.get("rows"), list) \
+                or "step" not in table \
+                or not all(isinstance(row, list) and len(row) >= 4 for row in table["rows"]):
+            return "its ledger is not [{\"step\", \"rows\": [[field, before, expected, after]]}]"
     return ""
 
 

@@ -18,7 +18,7 @@ SHOW = "thp_ledger.show=12"
 MAX_TABLES = 40
 _HEAD = ": ledger: "
 _STEP = re.compile(r"^ *# [^:]+: ledger: (.*)$")
-_ROW = re.compile(r"^ *# [^:]+: (\S+) +(\S+) +(\S+) +(\S+)( <-- wrong)?$")
+_ROW = re.compile(r"^ *# [^:]+: ([a-z]\w*(?:\[\d+\])?) +(\S+) +(\S+) +(\S+)( <-- wrong)?$")
 _COLUMNS = ("field", "before", "expected", "after")
 
 

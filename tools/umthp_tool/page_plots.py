@@ -104,8 +104,8 @@ def _by_suite(run: Run, names: Sequence[str]) -> str:
 
 
 def _spread(run: Run) -> str:
-    edges = [0, 0.3, 1, 3, 10, 30, 100, 300, 1000, 3000]
-    titles = ["< %g" % edges[1]] + ["%g – %g" % pair for pair in zip(edges[1:], edges[2:])] \
+    edges = [0, 0.3, 1, 3, 10, 30, 100, 300, 1000]
+    titles = ["< %g" % edges[1]] + ["%g–%g" % pair for pair in zip(edges[1:], edges[2:])] \
         + ["> %g" % edges[-1]]
     counts: List[int] = [0] * len(titles)
     for took in run.milliseconds.values():
@@ -114,7 +114,7 @@ def _spread(run: Run) -> str:
     def fill(axes: Any) -> None:
         bars = axes.bar(range(len(titles)), counts, color=_PASS, width=0.8)
         axes.set_xticks(range(len(titles)))
-        axes.set_xticklabels(titles)
+        axes.set_xticklabels(titles, fontsize=8.5)
         axes.bar_label(bars, [str(count) if count else "" for count in counts], padding=2,
                        color=_MUTE, fontsize=9)
         axes.set_xlabel("ms", color=_MUTE)

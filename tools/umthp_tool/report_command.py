@@ -3,26 +3,23 @@
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import os
 import sys
 from pathlib import Path
 from typing import List, Optional, Tuple
 
-from . import expected, kept, page_data
+from . import expected, kept, page_data, page_libraries
 from .cache import cache_root
 from .console import printable
 from .context import Context
 from .errors import EXIT_PASS, HostError, NothingError, ToolchainError, UsageError
 from .output import write_report
-from .process import run
 
 DESCRIPTION = (
     "Show the last verdict of each kernel and variant: those that runs of all suites left in the "
     "cache, and FILEs. With --html as one page: the order x new-order matrix of each scenario, "
     "before and after of each case, coverage, timing.")
 PAGE = "index.html"
-DEBIAN_PYTHON = "/usr/bin/python3"
 
 
 def arguments(parser: argparse.ArgumentParser) -> None:
@@ -66,20 +63,18 @@ def _load(args: argparse.Namespace) -> "Tuple[List[kept.Document], Optional[kept
 
 
 def _find_libraries() -> None:
-    """Another Python than Debian's does not see Debian's packages: hand over to that one."""
-    missing = [name for name in ("jinja2", "matplotlib") if not importlib.util.find_spec(name)]
+    """Without the libraries, hand over to the Python that has them, or say what to install."""
+    missing = page_libraries.missing()
     if not missing:
         return
-    if os.path.realpath(sys.executable) != os.path.realpath(DEBIAN_PYTHON) \
-            and os.access(DEBIAN_PYTHON, os.X_OK) \
-            and not run([DEBIAN_PYTHON, "-c", "import jinja2, " + missing[-1]]).returncode:
+    there = page_libraries.missing_in_debian()
+    if "jinja2" not in there and len(there) < len(missing):
         sys.stdout.flush()
-        os.execv(DEBIAN_PYTHON, [DEBIAN_PYTHON, *sys.argv])
-    if "jinja2" not in missing:
-        # The page is complete but for its plots; it says so itself.
-        return
-    raise ToolchainError("the page needs jinja2, which %s does not have" % sys.executable,
-                         "Debian: apt install python3-jinja2 python3-matplotlib")
+        python = page_libraries.DEBIAN_PYTHON
+        os.execv(python, [python, *sys.argv])
+    if "jinja2" in missing:
+        raise ToolchainError("the page needs jinja2, which %s does not have" % sys.executable,
+                             "Debian: apt install " + page_libraries.packages(missing))
 
 
 def _table(data: page_data.Data, context: Context) -> None:
@@ -100,7 +95,7 @@ def _table(data: page_data.Data, context: Context) -> None:
 def _write_page(args: argparse.Namespace, context: Context, data: page_data.Data,
                 covered: Optional[kept.Document]) -> None:
     from . import page, page_plots
-    plots = importlib.util.find_spec("matplotlib") is not None
+    plots = "matplotlib" not in page_libraries.missing()
     if not plots:
         context.console.warning(page_plots.MISSING)
     directory = Path(args.html)

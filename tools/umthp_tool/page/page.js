@@ -31,8 +31,16 @@
 		return Array.from({ length: (last === undefined ? first : last) - first + 1 },
 				  (_, i) => first + i);
 	});
-	// Where a long word may be broken
-	const soft = (text) => text.replace(/[|_.[:]/g, "$&\u200b");
+	// A long word that may be broken; no character is added, so that it can be copied.
+	const soft = (tag, text) => {
+		const node = make(tag);
+		text.split(/(?<=[|_.[:])/).forEach((part, at) => {
+			if (at)
+				node.append(make("wbr"));
+			node.append(part);
+		});
+		return node;
+	};
 
 	for (const cell of cells)
 		cell.cases = numbers(cell.dataset.c);
@@ -151,9 +159,10 @@
 			const [ox, oy] = middle(other);
 			const along = sign * (across ? ox - x : oy - y);
 			const aside = Math.abs(across ? oy - y : ox - x);
-			if (along > 4 && (!across || aside < 8) && along + 4 * aside < least) {
+			// The next row that has a cell, and there the nearest one.
+			if (along > 4 && (!across || aside < 8) && 1000 * along + aside < least) {
 				best = other;
-				least = along + 4 * aside;
+				least = 1000 * along + aside;
 			}
 		}
 		return best;
@@ -191,7 +200,14 @@
 			else
 				tip.hidden = true;
 		});
-	document.addEventListener("scroll", () => { tip.hidden = true; }, { passive: true });
+	// Moving the focus may scroll.
+	document.addEventListener("scroll", () => {
+		const cell = document.activeElement.closest("button.c:focus-visible");
+		if (cell)
+			show_tip(cell);
+		else
+			tip.hidden = true;
+	}, { passive: true });
 
 	// The panel: the cases of a cell, each with its ledger.
 	const row_of = (number) => data.rows[number].map((word) => data.strings[word]);
@@ -238,8 +254,8 @@
 			const key = ["order", "refcount", "mapcount"].includes(field);
 			line.className = wrong ? "wrong" : before !== after && after !== "n/a" ? "changed"
 				: key ? "same-key" : "unchanged";
-			line.append(make("th", field), make("td", soft(before)), make("td", soft(expected)),
-				make("td", wrong ? `${soft(after)} ✕` : soft(after)));
+			line.append(make("th", field), soft("td", before), soft("td", expected),
+				soft("td", wrong ? `${after} ✕` : after));
 		}
 		part.append(table);
 		return part;
@@ -279,8 +295,8 @@
 		sign.setAttribute("aria-hidden", "true");
 		const name = data.names[i];
 		const at = name.indexOf("[");
-		line.append(sign, make("b", soft(at < 0 ? name.slice(name.indexOf(".") + 1)
-			: name.slice(at + 1, -1))), ` ${WORDS[run.letters[i]]}`);
+		line.append(sign, soft("b", at < 0 ? name.slice(name.indexOf(".") + 1)
+			: name.slice(at + 1, -1)), ` ${WORDS[run.letters[i]]}`);
 		if (i in run.ms)
 			line.append(make("span", `  ${run.ms[i]} ms`));
 		details.append(line);
@@ -295,7 +311,7 @@
 	function open(cases, title, from) {
 		opener = from;
 		tip.hidden = true;
-		$("panel-title").textContent = soft(title);
+		$("panel-title").replaceChildren(...soft("span", title).childNodes);
 		$("panel-what").textContent = `${run.title}: ${summary(cases)}`;
 		const order = [...cases].sort((a, b) => ORDER.indexOf(run.letters[a]) -
 			ORDER.indexOf(run.letters[b]) || a - b);
