@@ -155,13 +155,14 @@ zpty -w z 'PS1= ; fpath=($FPATH_OF $fpath); autoload -U compinit; compinit -u -D
 zpty -w z 'stty cols 200 rows 200; bindkey "^I" list-choices; print REA""DY'
 zpty -r -m z out '*READY*'
 zpty -w -n z "$LINE"$'\t'
-zpty -r -m z out "*$LAST*"
+# The line is drawn again below the list.
+zpty -r -m z out "*$LAST*umthp*"
 print -r -- "$out"
 zpty -d z
 '''
 
     def offered(self, line, last):
-        """What a Tab after `line` lists; `last` is in the last line of it, and waited for."""
+        """What a Tab after `line` lists; `last` is in it, and waited for."""
         with tempfile.TemporaryDirectory() as folder:
             Path(folder, '_umthp').write_text(completion.zsh(COMMANDS), encoding='utf-8')
             done = subprocess.run(
