@@ -120,7 +120,7 @@ static void each_charge_fails_and_is_undone(struct kunit *test)
 
 	thp_fixture_own_memcg(f, THP_MEMCG_USUAL);
 	thp_fixture_anon_orders(test, 0);
-	thp_fixture_enter_memcg(f);
+	thp_fixture_enter_memcg(f, THP_MEMCG_USUAL);
 	usage = thp_memcg_drained_usage(f);
 	for (nth = 1; nth <= row->charges + 1; nth++) {
 		char step[32];
