@@ -446,6 +446,10 @@ class BrowserTest(unittest.TestCase):
         self.browser.size(1280, 900)
         self.browser.open(self.page, '#case=trap_good.split_order%5Border3_to_2%5D')
         self.browser.until('document.getElementById("panel").open')
+        self.browser.press('Escape')
+        self.browser.until('!document.getElementById("panel").open')
+        self.assertTrue(self.browser.ask('document.activeElement === '
+                                         + self.cell('trap_good.split_order[order3_to_2]')))
         self.browser.open(self.page, '#case=%E0%A4%A')
         self.assertFalse(self.browser.ask('document.getElementById("panel").open'))
         self.assertEqual(self.browser.errors, [])
