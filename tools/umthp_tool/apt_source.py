@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0
-"""A linux-source package from the machine's own Debian mirror, through a private apt setup.
+"""A package from the machine's own Debian mirror, through a private apt setup.
 
 Nothing of the system's apt is changed: sources, lists, archives and preferences are private
 directories in the cache. The mirror and its key are those of the machine's own sources; only the
@@ -12,7 +12,7 @@ import os
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Dict, Iterable, List, Optional, Tuple
+from typing import Callable, Dict, Iterable, List, Optional, Sequence, Tuple
 
 from .cache import make_dir, write_text
 from .console import Console
@@ -132,10 +132,11 @@ def machine_stanzas(etc: Path = Path("/etc/apt")) -> List[Dict[str, str]]:
 class AptSource:
     """The private apt of one package: one directory, one suite added at a time."""
 
-    def __init__(self, directory: Path, console: Console) -> None:
+    def __init__(self, directory: Path, console: Console, other_way: str = OTHER_WAY) -> None:
+        """other_way: what to type when the package cannot be had."""
         self.dir = directory
         self.console = console
-        self._suite = ""
+        self.other_way = other_way
 
     def newest(self, kernel: Kernel) -> Candidate:
         """The newest version of the package in the kernel's range, from the first suite with one.
@@ -145,27 +146,40 @@ class AptSource:
         """
         if not shutil.which("apt-get"):
             raise HostError("no --kernel was given and this machine has no apt to fetch one with",
-                            OTHER_WAY)
+                            self.other_way)
+        return self.find(kernel.package, kernel.suites,
+                         lambda version: kernel.holds(parse_version(version)), kernel.min + ".x")
+
+    def of_this_release(self, package: str) -> Candidate:
+        """The newest version of a package that this machine could install."""
+        if not shutil.which("apt-get"):
+            raise HostError("%s is not installed, and this machine has no apt to fetch it with"
+                            % package, self.other_way)
+        return self.find(package, [system_codename()[1] or "stable"], lambda version: True)
+
+    def find(self, package: str, suites: Sequence[str], holds: Callable[[str], bool],
+             versions: str = "") -> Candidate:
+        """The newest version that `holds`, from the first suite with one; `versions` names them."""
         distribution, codename = system_codename()
         mirrors = find_mirrors(machine_stanzas(), codename)
         if not mirrors or not codename and distribution != "debian":
             raise HostError("the apt sources of this machine name no Debian mirror (main of %s)"
-                            % (codename or "this release"), OTHER_WAY)
+                            % (codename or "this release"), self.other_way)
         failures: List[str] = []
-        for suite in kernel.suites:
+        for suite in suites:
             failure = self._update(mirrors, suite)
             if failure:
                 failures.append("%s: %s" % (suite, failure))
-            found = self._in_range(kernel)
+            found = self._newest_that(package, holds)
             if found:
-                return Candidate(kernel.package, found, suite)
+                return Candidate(package, found, suite)
         if failures:
             raise HostError("cannot fetch the package lists that carry %s:\n%s"
-                            % (kernel.package, "\n".join(failures)),
-                            "check the network (apt-get update), or " + OTHER_WAY,
+                            % (package, "\n".join(failures)),
+                            "check the network (apt-get update), or " + self.other_way,
                             self.dir / "update.log")
-        raise HostError("%s %s.x is in none of the suites %s" % (
-            kernel.package, kernel.min, ", ".join(kernel.suites)), OTHER_WAY)
+        raise HostError("%s is in none of the suites %s" % (
+            " ".join(filter(None, (package, versions))), ", ".join(suites)), self.other_way)
 
     def download(self, candidate: Candidate) -> Path:
         """The .deb, verified by apt against the signed package list."""
@@ -182,7 +196,7 @@ class AptSource:
                 raise disk_full(archives)
             raise HostError("cannot download %s %s: %s" % (
                 candidate.package, candidate.version, _last_error(message)),
-                "check the network and try again, or " + OTHER_WAY)
+                "check the network and try again, or " + self.other_way)
         return debs[0]
 
     def _apt(self, program: str) -> List[str]:
@@ -227,13 +241,13 @@ class AptSource:
             raise disk_full(self.dir)
         return _last_error(message)
 
-    def _in_range(self, kernel: Kernel) -> Optional[str]:
-        done = run([*self._apt("apt-cache"), "madison", kernel.package], env=self._env())
+    def _newest_that(self, package: str, holds: Callable[[str], bool]) -> Optional[str]:
+        done = run([*self._apt("apt-cache"), "madison", package], env=self._env())
         versions = []
         for line in done.stdout.decode("utf-8", "replace").splitlines():
             parts = [part.strip() for part in line.split("|")]
             if len(parts) == 3 and "Packages" in parts[2] \
-                    and kernel.holds(parse_version(parts[1])):
+                    and holds(parts[1]):
                 versions.append(parts[1])
         # madison lists the newest first, by Debian's own ordering.
         return versions[0] if versions else None

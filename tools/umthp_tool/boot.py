@@ -2,15 +2,11 @@
 """One boot of ./linux: own session, no stdin, time-out, log; nothing is left running after it."""
 from __future__ import annotations
 
-import fcntl
 import os
 import select
 import selectors
-import shutil
 import signal
-import stat
 import subprocess
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -20,6 +16,7 @@ from . import host_memory
 from .cache import make_dir
 from .console import Console
 from .errors import HostError
+from .private_dir import private_dir
 from .process import kill_group, kill_session, quoted, signal_group, start
 
 DEFAULT_TIMEOUT = 300
@@ -30,9 +27,6 @@ NEED_BYTES = 256 << 20
 MAX_LOG_BYTES = 128 << 20
 # What on_line returns to end the boot there and then.
 STOP = object()
-_PREFIX = "umthp-run-"
-# Younger than this it may be one that is just being made.
-_STALE_SECONDS = 60
 
 
 @dataclass
@@ -107,24 +101,17 @@ class Launcher:
         on_line gets each line of the log; it ends the boot by returning STOP.
         """
         make_dir(log.parent)
-        directory = self.place().directory
-        _remove_stale(directory)
-        private = Path(tempfile.mkdtemp(dir=directory, prefix=_PREFIX))
-        alive = os.open(private, os.O_RDONLY | os.O_CLOEXEC)
-        fcntl.flock(alive, fcntl.LOCK_EX)
         argv = [str(binary), *args]
-        # umid directories go to ~/.uml unless told otherwise.
-        full = [*argv, "uml_dir=%s/" % private]
         env = {name: value for name, value in os.environ.items()
                if name in ("PATH", "LANG", "HOME", "USER", "LOGNAME")}
-        env.update(TMPDIR=str(private), TMP=str(private), TEMP=str(private), **(more_env or {}))
         self.console.command(quoted(argv))
         result = Boot(argv, log)
-        try:
+        with private_dir(self.place().directory) as private:
+            # umid directories go to ~/.uml unless told otherwise.
+            full = [*argv, "uml_dir=%s/" % private]
+            env.update(TMPDIR=str(private), TMP=str(private), TEMP=str(private),
+                       **(more_env or {}))
             self._run(full, env, result, timeout or self.timeout, on_line, pass_fds)
-        finally:
-            shutil.rmtree(private, ignore_errors=True)
-            os.close(alive)
         return result
 
     def _run(self, argv: List[str], env: "dict[str, str]", result: Boot, timeout: float,
@@ -153,24 +140,6 @@ class Launcher:
                 if process.stdout:
                     process.stdout.close()
         result.seconds = time.monotonic() - began
-
-
-def _remove_stale(directory: Path) -> None:
-    """Directories of runs that were killed before they could tidy up: nobody holds their lock."""
-    for path in directory.glob(_PREFIX + "*"):
-        try:
-            info = path.lstat()
-            if not stat.S_ISDIR(info.st_mode) or info.st_uid != os.getuid() \
-                    or time.time() - info.st_mtime < _STALE_SECONDS:
-                continue
-            handle = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
-            try:
-                fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
-                shutil.rmtree(path, ignore_errors=True)
-            finally:
-                os.close(handle)
-        except OSError:
-            continue
 
 
 def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, began: float,

@@ -12,9 +12,10 @@ from typing import List
 from .cache import cache_root
 from .context import Context
 from .errors import EXIT_PASS, HostError
+from .private_dir import in_use
 
 # Nothing but these is ever removed: UMTHP_CACHE may be set to a directory with other things.
-TREES = ("trees", "mutants", "userland", "bench")
+TREES = ("trees", "mutants", "userland", "bench", "shell")
 ALL = TREES + ("sources", "apt", "ccache")
 
 
@@ -43,14 +44,15 @@ def _remove(path: Path) -> int:
     """Remove one entry; a tree that another umthp uses stays, with a message."""
     lock = path / "lock"
     handle = None
+    if path.is_dir() and not path.is_symlink() and in_use(path):
+        raise _used(path)
     if lock.exists():
         handle = os.open(lock, os.O_RDWR | os.O_CLOEXEC)
         try:
             fcntl.flock(handle, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError as error:
             os.close(handle)
-            raise HostError("%s is in use by another umthp" % path,
-                            "wait for it to end, then clean again") from error
+            raise _used(path) from error
     try:
         size = _size(path)
         if path.is_dir() and not path.is_symlink():
@@ -68,6 +70,11 @@ def _remove(path: Path) -> int:
     finally:
         if handle is not None:
             os.close(handle)
+
+
+def _used(path: Path) -> HostError:
+    return HostError("%s is in use by another umthp" % path,
+                     "wait for it to end, then clean again")
 
 
 def _delete(path: Path) -> None:

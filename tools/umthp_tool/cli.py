@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Callable, Dict, List, Optional
 
 from . import (__version__, bench, ci_matrix, clean, commit_range, completion, coverage, doctor,
-               hook, list_command, manual, mutants, report_command, run_command)
+               hook, list_command, manual, mutants, report_command, run_command, shell)
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -28,6 +28,7 @@ commands:
   build, exec     prepare and build only; run what was built last
   list [GLOB]     tests, --suites, --variants, --kernels, --known-bugs, --trace
   selftest NAME   upstream's own selftest, unmodified, in that UML
+  shell [-- CMD]  a shell in that UML, hmm-tests and friends in it
   hook ACTION     pre-commit hook: install, uninstall, status, run
   coverage        what of the code under test the suites execute (gcov)
   mutants [DIR]   which faults in the kernel the suites notice
@@ -136,6 +137,7 @@ def make_parser() -> argparse.ArgumentParser:
                                      kernel=False))
     ci_matrix.arguments(command("ci-matrix", ci_matrix.main, ci_matrix.DESCRIPTION,
                                 kernel=False))
+    shell.arguments(command("shell", shell.main, shell.DESCRIPTION))
     command("doctor", doctor.main, "Check what the host must give.", kernel=False)
     cleaner = command("clean", clean.main, "Give disk space back.", kernel=False)
     cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")
@@ -178,7 +180,7 @@ def _interrupt(signum: int, frame: Optional[FrameType]) -> None:
 def main(argv: Optional[List[str]] = None) -> int:
     """Run one command; returns the exit code."""
     parser = make_parser()
-    words = sys.argv[1:] if argv is None else argv
+    words, guest_command = shell.split_command(sys.argv[1:] if argv is None else argv)
     try:
         args = parser.parse_args(words)
     except SystemExit as error:
@@ -190,6 +192,7 @@ def main(argv: Optional[List[str]] = None) -> int:
     if not args.command:
         parser.print_help(sys.stderr)
         return EXIT_USAGE
+    args.guest_command = guest_command
     for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
         if signal.getsignal(number) != signal.SIG_IGN or number == signal.SIGINT:
             signal.signal(number, _interrupt)

@@ -100,6 +100,13 @@ class NothingError(UmthpError):
     bisect_code = BISECT_SKIP
 
 
+class GuestError(UmthpError):
+    """The kernel died, or its time was up, before what ran in it came to an end."""
+
+    exit_code = EXIT_CRASH
+    verdict = "crash"
+
+
 class Interrupted(BaseException):
     """A signal asked the command to end; children are gone when this reaches main()."""
 

@@ -9,7 +9,7 @@ import subprocess
 import tarfile
 from contextlib import contextmanager
 from pathlib import Path
-from typing import IO, Callable, Iterator, List, Tuple
+from typing import IO, Callable, Iterator, List, Sequence, Tuple
 
 from .errors import HostError, UmthpError, UsageError
 from .git import Git
@@ -61,6 +61,18 @@ def package_tarball(deb: Path) -> Iterator[IO[bytes]]:
                         yield stream
                     return
     raise ImportFailed("%s holds no linux-source tarball" % deb, "use another package")
+
+
+def packaged_file(deb: Path, names: Sequence[str]) -> bytes:
+    """The content of a regular file inside a Debian package; the first of `names` that is there."""
+    with _filter(["dpkg-deb", "--fsys-tarfile", str(deb)]) as outer:
+        with tarfile.open(fileobj=outer, mode="r|", bufsize=1 << 20) as package:
+            for member in package:
+                if member.isreg() and member.name.lstrip("./") in names:
+                    inner = package.extractfile(member)
+                    assert inner is not None
+                    return inner.read()
+    raise ImportFailed("%s holds no %s" % (deb, names[0]), "use another package")
 
 
 @contextmanager

@@ -19,7 +19,7 @@ from .errors import HostError
 # What init mounts on.
 MOUNT_POINTS = ("dev", "proc", "sys", "tmp")
 # A space ends an argument of the kernel, a comma ends hostfs's path.
-_UNFIT = re.compile("[\\s,]")
+UNFIT = re.compile("[\\s,]")
 
 
 @contextmanager
@@ -30,15 +30,15 @@ def rootfs(parent: Path, init: Path, programs: Sequence[Path],
     parent: an existing directory of this user's; another is taken if its name is unfit.
     programs: static ones, or what brings all that it needs.
     """
-    if _UNFIT.search(str(parent)):
+    if UNFIT.search(str(parent)):
         parent = Path(tempfile.gettempdir())
     directory = Path(tempfile.mkdtemp(prefix="umthp-rootfs-", dir=parent))
     try:
         for name in (*MOUNT_POINTS, "bin"):
             (directory / name).mkdir()
-        _install(init, directory / "init")
+        install(init, directory / "init")
         for program in programs:
-            _install(program, directory / "bin" / program.name)
+            install(program, directory / "bin" / program.name)
         (directory / "job").write_text(job(commands), encoding="utf-8")
         yield directory
     finally:
@@ -56,13 +56,13 @@ def job(commands: Sequence[Sequence[str]]) -> str:
 
 def arguments(root: Path) -> List[str]:
     """The kernel command line that makes a directory the root."""
-    if _UNFIT.search(str(root)):
+    if UNFIT.search(str(root)):
         raise HostError("UML cannot mount %s: there is a space or a comma in the path" % root,
                         "set TMPDIR or UMTHP_CACHE to a directory without")
     return ["root=/dev/root", "rootfstype=hostfs", "rootflags=%s" % root, "ro", "init=/init"]
 
 
-def _install(source: Path, target: Path) -> None:
+def install(source: Path, target: Path) -> None:
     """A hard link where the file system allows it, else a copy."""
     try:
         os.link(source, target)

@@ -10,7 +10,7 @@ from typing import Callable, Dict, List, Optional, Sequence, Tuple
 
 from . import expected
 from .errors import UsageError
-from .userland import SOURCES, Userland
+from .userland import COHERENT_ARGS, COHERENT_MEM, SOURCES, Userland
 
 _SKIP = re.compile(r"^(skip|not-run)\s+(\S+)\s*(?:\"([^\"]*)\"\s*)?: (\S.*)$")
 
@@ -97,15 +97,10 @@ def left_out(name: str, skips: Sequence[Allowed]) -> Optional[Allowed]:
                  and fnmatchcase(name, skip.glob)), None)
 
 
-# hmm-tests: DEVICE_PRIVATE and DEVICE_COHERENT in boots of their own, because the coherent
-# devices take a part of the memory that exists only when it was set aside.
+# hmm-tests: DEVICE_PRIVATE and DEVICE_COHERENT in boots of their own.
 _HMM_MEM = "2G"
-_COHERENT_MEM = "2560M"
-# Two devices of one chunk (256 MiB, lib/test_hmm.c) each, at the end of the memory.
-_COHERENT_ARGS = ("spm=512M@0x80000000", "test_hmm.spm_addr_dev0=0x80000000",
-                  "test_hmm.spm_addr_dev1=0x90000000")
 _HMM_VARIANTS = {"device_private": (_HMM_MEM, ()),
-                 "device_coherent": (_COHERENT_MEM, _COHERENT_ARGS)}
+                 "device_coherent": (COHERENT_MEM, COHERENT_ARGS)}
 BENCHMARK = "benchmark_thp_migration"
 
 

@@ -23,10 +23,16 @@ SELFTESTS = "tools/testing/selftests"
 # What `make headers` reads.
 HEADER_INPUTS = ("include/uapi", "arch/x86/include/uapi", "arch/x86/entry/syscalls", "scripts",
                  "usr/include", "tools/include/uapi")
-# What hmm-tests is made of.
-HMM_INPUTS = (SELFTESTS + "/mm", SELFTESTS + "/kselftest.h", SELFTESTS + "/kselftest_harness.h",
-              "lib/test_hmm_uapi.h", "mm/gup_test.h")
-HMM_SOURCES = ("hmm-tests.c", "vm_util.c", "hugepage_settings.c", "thp_settings.c")
+# What the selftests of mm are made of.
+SELFTEST_INPUTS = (SELFTESTS + "/mm", SELFTESTS + "/kselftest.h",
+                   SELFTESTS + "/kselftest_harness.h",
+                   "lib/test_hmm_uapi.h", "mm/gup_test.h")
+HELPERS = ("vm_util.c", "hugepage_settings.c", "thp_settings.c")
+# hmm-tests on coherent devices: they take memory that exists only when it was set aside, two
+# devices of one chunk (256 MiB, lib/test_hmm.c) each at the end of the memory.
+COHERENT_MEM = "2560M"
+COHERENT_ARGS = ("spm=512M@0x80000000", "test_hmm.spm_addr_dev0=0x80000000",
+                 "test_hmm.spm_addr_dev1=0x90000000")
 _FLAGS = ("-std=gnu11", "-O2", "-static", "-pthread", "-D_GNU_SOURCE")
 
 
@@ -50,17 +56,21 @@ class Userland:
 
     def hmm_tests(self) -> Path:
         """Upstream's hmm-tests, unmodified."""
+        return self.selftest("hmm-tests")
+
+    def selftest(self, name: str) -> Path:
+        """A program of tools/testing/selftests/mm, unmodified."""
         headers = self._headers()
         src = self.prepared.src
         mm = src / SELFTESTS / "mm"
-        if not (mm / "hmm-tests.c").exists():
-            raise BuildError("the kernel has no %s/mm/hmm-tests.c" % SELFTESTS,
+        if not (mm / (name + ".c")).exists():
+            raise BuildError("the kernel has no %s/mm/%s.c" % (SELFTESTS, name),
                              "use a complete kernel tree")
-        # The helpers that hmm-tests is linked with changed their names over time.
-        sources = [mm / name for name in HMM_SOURCES if (mm / name).exists()]
+        # The helpers that they are linked with changed their names over time.
+        sources = [mm / file for file in (name + ".c", *HELPERS) if (mm / file).exists()]
         argv = ["gcc", *_FLAGS, "-U_FORTIFY_SOURCE", "-I", src, "-I", src / SELFTESTS,
                 "-isystem", headers, "-isystem", src / "tools/include/uapi", *sources, "-lrt"]
-        return self._make("hmm-tests", argv, self._tree_ids(HMM_INPUTS + HEADER_INPUTS), src)
+        return self._make(name, argv, self._tree_ids(SELFTEST_INPUTS + HEADER_INPUTS), src)
 
     def _headers(self) -> Path:
         """`make headers` into our own directory: headers_install would need rsync."""
