@@ -11,7 +11,7 @@ from pathlib import Path
 from support import PROJECT
 
 NEEDED = ('gcc', 'make', 'flex', 'bison', 'bc', 'perl', 'git', 'xz', 'ccache')
-NEEDED_BY_CHECK = ('shellcheck', 'pyflakes3', 'pycodestyle', 'gcovr')
+NEEDED_BY_CHECK = ('shellcheck', 'pyflakes3', 'pycodestyle', 'gcovr', 'gdb')
 PACKAGES = {'xz': 'xz-utils'}
 # What the script itself calls.
 BASICS = ('sh', 'cat', 'env', 'mktemp', 'rm', 'tail', 'true')
@@ -85,7 +85,7 @@ class InstallDepsTest(unittest.TestCase):
         self.remove(*NEEDED_BY_CHECK)
         self.assertEqual(self.install(0, 'run'), [])
         self.assertTrue(self.install(0, 'check')[1].endswith(
-            ' shellcheck pyflakes3 pycodestyle gcovr'))
+            ' shellcheck pyflakes3 pycodestyle gcovr gdb'))
 
     def test_user_with_sudo_installs_through_it(self):
         self.remove('flex')

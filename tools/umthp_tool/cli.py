@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Callable, Dict, List, Optional
 
 from . import (__version__, bench, ci_matrix, clean, commit_range, completion, coverage, doctor,
-               hook, list_command, manual, mutants, report_command, run_command, shell)
+               gdb, hook, list_command, manual, mutants, report_command, run_command, shell)
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -29,6 +29,7 @@ commands:
   list [GLOB]     tests, --suites, --variants, --kernels, --known-bugs, --trace
   selftest NAME   upstream's own selftest, unmodified, in that UML
   shell [-- CMD]  a shell in that UML, hmm-tests and friends in it
+  gdb [GLOB]      gdb on that UML, with a breakpoint on the test
   hook ACTION     pre-commit hook: install, uninstall, status, run
   coverage        what of the code under test the suites execute (gcov)
   mutants [DIR]   which faults in the kernel the suites notice
@@ -138,6 +139,7 @@ def make_parser() -> argparse.ArgumentParser:
     ci_matrix.arguments(command("ci-matrix", ci_matrix.main, ci_matrix.DESCRIPTION,
                                 kernel=False))
     shell.arguments(command("shell", shell.main, shell.DESCRIPTION))
+    gdb.arguments(command("gdb", gdb.main, gdb.DESCRIPTION))
     command("doctor", doctor.main, "Check what the host must give.", kernel=False)
     cleaner = command("clean", clean.main, "Give disk space back.", kernel=False)
     cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")

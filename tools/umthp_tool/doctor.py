@@ -107,6 +107,13 @@ def check_page() -> Finding:
     return _good("jinja2 and matplotlib, for umthp report --html")
 
 
+def check_gdb() -> Finding:
+    if not shutil.which("gdb"):
+        return Finding(True, "gdb is not installed", "umthp gdb needs it",
+                       "apt install gdb", optional=True)
+    return _good("gdb")
+
+
 def check_memory_place() -> Finding:
     try:
         place, passed = host_memory.choose(NEED_BYTES)
@@ -187,7 +194,8 @@ def check_apt() -> Finding:
 
 
 BUILD_CHECKS: List[Callable[[], Finding]] = [
-    check_python, check_toolchain, check_headers, check_git, check_ccache, check_apt]
+    check_python, check_toolchain, check_headers, check_git, check_ccache, check_gdb,
+    check_apt]
 RUN_CHECKS: List[Callable[[], Finding]] = [
     check_machine, check_memory_place, check_ptrace, check_max_map_count,
     check_cache_writable, check_disk]
