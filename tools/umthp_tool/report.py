@@ -113,8 +113,13 @@ def findings(result: Verdict, console: Console, command: List[str]) -> List[str]
     for splat in result.splats[:MAX_FAILURES]:
         out.append("%s %s" % (console.colour("red", "SPLAT"), printable(source_paths(splat.text))))
         out.append("      in %s   %s:%d" % (printable(splat.test), splat.log, splat.line))
+        out += ["        " + printable(frame) for frame in splat.trace]
         if "." in splat.test:
             out.append(_reproduce(command, splat.test))
+            if command[1:2] == ["run"]:
+                # gdb runs a test whatever its speed.
+                words = ["gdb" if word == "run" else word for word in command if word != "--slow"]
+                out.append(_reproduce(words, splat.test, "in gdb:   "))
     if len(result.splats) > MAX_FAILURES:
         out.append("      and %d more splats" % (len(result.splats) - MAX_FAILURES))
     for error, count in list(Counter(result.errors).items())[:MAX_FAILURES]:
@@ -152,12 +157,12 @@ def first_message(log: Sequence[str]) -> Sequence[str]:
     return log[start:min(end, start + MAX_MESSAGE_LINES)]
 
 
-def _reproduce(command: List[str], name: str) -> str:
+def _reproduce(command: List[str], name: str, label: str = "reproduce:") -> str:
     glob = name.split("[")[0].replace(".(suite)", "")
     # A GLOB comes after the words of the command, before its options.
     at = next((i for i, word in enumerate(command) if word.startswith("-")), len(command))
     words = [*command[:at], glob, *command[at:]]
-    return "      reproduce: %s" % printable(" ".join(shlex.quote(word) for word in words))
+    return "      %s %s" % (label, printable(" ".join(shlex.quote(word) for word in words)))
 
 
 def boot_failure_tail(boot: Boot, count: int = 5) -> List[str]:

@@ -36,7 +36,7 @@ def document(*, kernel: str, tree: str, variant: str, seconds: Dict[str, float],
                  "tests": [_case(case) for case in cases]}
                 for name, cases in result.suites().items()],
         splats=[{"test": s.test, "kind": s.kind, "text": s.text, "log": str(s.log),
-                 "line": s.line} for s in result.splats],
+                 "line": s.line, "trace": s.trace} for s in result.splats],
         missing=result.missing, unexpected=result.unexpected,
         errors=result.reasons + result.errors, running=result.running,
         logs=[str(log) for log in result.logs],

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
 
 from . import (commit_range, config, doctor, expected, kept, known_bugs, report, report_json,
-               report_junit, run_boots, verdict)
+               report_junit, run_boots, stack_trace, verdict)
 from .boot import Boot
 from .build import Kernel
 from .context import Context
@@ -127,6 +127,8 @@ def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace,
     console.step("run", report.summary(result), context.seconds["run"])
     for name in result.unexpected if console.verbose else []:
         console.detail("not in the list of expected tests: %s" % name)
+    if result.splats:
+        stack_trace.attach(result, kernel, context.builder())
     report.show(result, console, _command(args), "(%s, %s, %.1fs)" % (
         kernel.prepared.version, kernel.variant, sum(context.seconds.values())))
     if args.write_expected:

@@ -30,6 +30,7 @@ class OwnedSplat:
     text: str
     log: Path
     line: int           # from 1
+    trace: List[str] = field(default_factory=list)      # decoded, see stack_trace.py
 
 
 @dataclass
