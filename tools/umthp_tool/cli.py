@@ -28,15 +28,13 @@ commands:
   build, exec     prepare and build only; run what was built last
   list [GLOB]     tests, --suites, --variants, --kernels, --known-bugs, --trace
   selftest NAME   upstream's own selftest, unmodified, in that UML
-  shell [-- CMD]  a shell in that UML, hmm-tests and friends in it
-  gdb [GLOB]      gdb on that UML, with a breakpoint on the test
+  shell, gdb      a shell or a command in that UML; gdb on it, or on one test
   hook ACTION     pre-commit hook: install, uninstall, status, run
   coverage        what of the code under test the suites execute (gcov)
   mutants [DIR]   which faults in the kernel the suites notice
   report          the last verdicts; --html DIR: a page to look at
   ci-matrix       kernels x variants, for GitHub, GitLab or GNU parallel
-  bench           the budgets, measured against bare make and bare ./linux
-  doctor          what this host lacks, and how to get it
+  doctor, bench   what this host lacks; the budgets, against bare make and boot
   clean           remove trees and builds from the cache; --all for everything
   man, version, completion SHELL
 

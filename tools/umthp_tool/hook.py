@@ -24,7 +24,8 @@ DESCRIPTION = (
 def arguments(parser: argparse.ArgumentParser, common: Callable[[argparse.ArgumentParser], None],
               positive: Callable[[str], int], run_defaults: Dict[str, Any]) -> None:
     """run_defaults: what `umthp run` has without options."""
-    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True)
+    actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True,
+                                        help="what to do with it")
 
     def action(name: str, main: Callable[[argparse.Namespace, Context], int],
                text: str) -> argparse.ArgumentParser:
