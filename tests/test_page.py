@@ -46,7 +46,7 @@ def document(log='ledger', kernel='7.3.4', variant='default', **more):
 class LedgerTest(unittest.TestCase):
 
     def tables(self):
-        lines = (DATA / 'ledger.log').read_text().splitlines()
+        lines = (DATA / 'page/ledger.log').read_text().splitlines()
         return ledger.read(lines, ktap.scan(lines))
 
     def test_each_case_has_its_own_tables(self):
