@@ -25,7 +25,7 @@ def arguments(parser: argparse.ArgumentParser, common: Callable[[argparse.Argume
               positive: Callable[[str], int], run_defaults: Dict[str, Any]) -> None:
     """run_defaults: what `umthp run` has without options."""
     actions = parser.add_subparsers(dest="action", metavar="ACTION", required=True,
-                                        help="what to do with it")
+                                    help="what to do with it")
 
     def action(name: str, main: Callable[[argparse.Namespace, Context], int],
                text: str) -> argparse.ArgumentParser:
