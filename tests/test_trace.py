@@ -7,7 +7,7 @@ from pathlib import Path
 
 from support import PROJECT
 
-from umthp_tool import expected, trace
+from umthp_tool import expected, known_bugs, trace
 from umthp_tool.errors import IncompleteError, UsageError
 
 ENTRIES = [expected.Entry(name, ()) for name in (
@@ -115,6 +115,26 @@ class ListTest(TraceCase):
     def test_every_row_of_this_project_has_a_title(self):
         rows = trace.load(PROJECT / 'tests/trace')
         self.assertEqual([key for key, row in rows.items() if not row.title], [])
+
+
+class CompleteTest(unittest.TestCase):
+    """The tables of this project against each other."""
+
+    def setUp(self):
+        self.entries = expected.load(PROJECT / 'tests/expected_tests')
+
+    def test_each_row_has_a_case_and_each_case_is_expected(self):
+        rows = trace.load(PROJECT / 'tests/trace')
+        self.assertLessEqual({('seed', str(n)) for n in range(1, 27)}, set(rows))
+        self.assertLessEqual({('op', str(n)) for n in range(21)}, set(rows))
+        self.assertEqual(trace.problems(rows, self.entries), [])
+
+    def test_each_case_of_a_known_bug_is_expected(self):
+        for bug in known_bugs.load(PROJECT / 'tests/known_bugs'):
+            for case in bug.cases:
+                with self.subTest(bug=bug.id, case=case):
+                    self.assertTrue(any(known_bugs.is_case(case, entry.name)
+                                        for entry in self.entries))
 
 
 if __name__ == '__main__':
