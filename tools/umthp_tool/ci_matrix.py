@@ -23,6 +23,8 @@ from .errors import EXIT_PASS, UsageError
 DESCRIPTION = ("Print kernels x variants as a matrix of jobs. Each job is `umthp ARGS`; `cache` "
                "changes when what is built from the same kernel changes.")
 FORMS = ("json", "github", "gitlab", "parallel")
+# Variants that have nothing more to test: not in the matrix unless they are asked for.
+UNTESTED = ("gdb",)
 # What is run in a variant; that of all others is `run`.
 COMMANDS = {
     # Its own command: the kernel is the default one, with gcov.
@@ -37,14 +39,15 @@ def arguments(parser: argparse.ArgumentParser) -> None:
                         help="github and gitlab: one line of JSON; parallel: a line for each job")
     parser.add_argument("--kernels", metavar="LIST",
                         help="what --kernel takes, with commas (default: all supported packages)")
-    parser.add_argument("--variants", metavar="LIST", help="with commas (default: all)")
+    parser.add_argument("--variants", metavar="LIST", help="with commas (default: all but gdb)")
 
 
 def main(args: argparse.Namespace, context: Context) -> int:
     kernels = _words(args.kernels, "--kernels") if args.kernels is not None \
         else [kernel.package for kernel in context.support.kernels]
     known = config.variants(context.layout)
-    variants = _words(args.variants, "--variants") if args.variants is not None else known
+    variants = _words(args.variants, "--variants") if args.variants is not None else [
+        name for name in known if name not in UNTESTED]
     for name in variants:
         config.variant(context.layout, name)
     jobs = matrix(kernels, variants, fingerprint([
