@@ -34,7 +34,7 @@ def has_jinja():
 needs_jinja = unittest.skipUnless(has_jinja(), 'apt install python3-jinja2 python3-matplotlib')
 
 
-def document(log='ledger', kernel='7.3.4', variant='default', **more):
+def document(log='page/ledger', kernel='7.3.4', variant='default', **more):
     """What --json has of a recorded boot."""
     result = verdict.judge(TREE, [Boot(['linux'], DATA / f'{log}.log', returncode=0)], RUN, None)
     made = report_json.document(kernel=kernel, tree='1' * 40, variant=variant,
