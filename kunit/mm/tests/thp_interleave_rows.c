@@ -221,8 +221,8 @@ struct collection {
 };
 
 /*
- * The default run has all of a private PMD, and every sixth of the rest: which
- * sixth depends on everything, so that each two of the dimensions meet in all
+ * The default run has all of a private PMD, and every tenth of the rest: which
+ * tenth depends on everything, so that each two of the dimensions meet in all
  * ways.
  */
 static bool is_slow(const struct ileave_row *row)
@@ -230,7 +230,7 @@ static bool is_slow(const struct ileave_row *row)
 	if (by_pmd(row) && row->share == ILEAVE_PRIVATE)
 		return false;
 	return (row->op + row->point + row->route + row->shape + row->share +
-		row->target + row->way) % 6;
+		row->target + row->way) % 10;
 }
 
 static void collect(const struct ileave_row *row, enum ileave_reason reason, void *arg)
