@@ -17,6 +17,7 @@
 #include <linux/percpu-refcount.h>
 #include <linux/sched.h>
 #include <linux/syscalls.h>
+#include <linux/wait.h>
 
 #include "../memcontrol-v1.h"
 #include "thp_fixture_memcg.h"
@@ -82,7 +83,22 @@ static int make_cgroup(const char __user *name)
 	return ret;
 }
 
-static int remove_cgroup(const char __user *name)
+static struct mem_cgroup *get_memcg(const char *name)
+{
+	struct cgroup_subsys_state *css;
+	struct cgroup *cgroup;
+	char path[64];
+
+	snprintf(path, sizeof(path), "/%s", name);
+	cgroup = cgroup_get_from_path(path);
+	if (IS_ERR(cgroup))
+		return ERR_CAST(cgroup);
+	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
+	cgroup_put(cgroup);
+	return mem_cgroup_from_css(css);
+}
+
+static int unlink_cgroup(const char __user *name)
 {
 	int fd = open_root(), ret;
 
@@ -90,6 +106,24 @@ static int remove_cgroup(const char __user *name)
 		return fd;
 	ret = sys_unlinkat(fd, name, AT_REMOVEDIR);
 	close_fd(fd);
+	return ret;
+}
+
+/*
+ * A cgroup goes offline, and its folios to the parent, in a work item after rmdir()
+ * has returned (css_killed_work_fn()). What is left must not meet the next test.
+ */
+static int remove_cgroup(const char *name)
+{
+	struct mem_cgroup *memcg = get_memcg(name);
+	int ret;
+
+	if (IS_ERR(memcg))
+		return PTR_ERR(memcg);
+	ret = thp_call_with_string(name, unlink_cgroup);
+	if (!ret)
+		wait_event(memcg->css.cgroup->offline_waitq, !mem_cgroup_online(memcg));
+	mem_cgroup_put(memcg);
 	return ret;
 }
 
@@ -134,7 +168,9 @@ int thp_memcg_enable(void)
 /**
  * thp_memcg_disable() - undo thp_memcg_enable()
  *
- * Context: process context
+ * Waits until the memory cgroups are offline.
+ *
+ * Context: process context, may sleep
  */
 void thp_memcg_disable(void)
 {
@@ -143,7 +179,7 @@ void thp_memcg_disable(void)
 	if (mem_cgroup_disabled())
 		return;
 	for (i = 0; i < ARRAY_SIZE(cgroup_names); i++)
-		WARN_ON(thp_call_with_string(cgroup_names[i], remove_cgroup));
+		WARN_ON(remove_cgroup(cgroup_names[i]));
 	flush_delayed_fput();
 	WARN_ON(control_subtree("-memory"));
 	kern_unmount(cgroup_mnt);
@@ -167,18 +203,10 @@ static void put_memcg(void *context)
  */
 void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which)
 {
-	struct cgroup_subsys_state *css;
-	struct cgroup *cgroup;
-	char path[64];
-
 	if (mem_cgroup_disabled())
 		kunit_skip(f->test, "memory cgroups are disabled");
-	snprintf(path, sizeof(path), "/%s", cgroup_names[which]);
-	cgroup = cgroup_get_from_path(path);
-	KUNIT_ASSERT_FALSE(f->test, IS_ERR(cgroup));
-	css = cgroup_get_e_css(cgroup, &memory_cgrp_subsys);
-	cgroup_put(cgroup);
-	f->charge_to = mem_cgroup_from_css(css);
+	f->charge_to = get_memcg(cgroup_names[which]);
+	KUNIT_ASSERT_FALSE(f->test, IS_ERR(f->charge_to));
 	KUNIT_ASSERT_EQ(f->test, 0,
 			kunit_add_action_or_reset(f->test, put_memcg, f->charge_to));
 	KUNIT_ASSERT_FALSE(f->test, mem_cgroup_is_root(f->charge_to));
