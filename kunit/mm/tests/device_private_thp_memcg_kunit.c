@@ -227,16 +227,6 @@ static void folio_of_removed_cgroup_comes_back(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, thp_memcg_enable(), 0);
 }
 
-static int memcg_suite_init(struct kunit_suite *suite)
-{
-	return thp_memcg_enable();
-}
-
-static void memcg_suite_exit(struct kunit_suite *suite)
-{
-	thp_memcg_disable();
-}
-
 static struct kunit_case device_private_thp_memcg_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(fault_moves_charge,
 				   kunit_array_gen_params, thp_form_params_init, NULL),
@@ -257,8 +247,8 @@ static struct kunit_case device_private_thp_memcg_cases[] = {
 
 static struct kunit_suite device_private_thp_memcg_suite = {
 	.name = "device_private_thp_memcg",
-	.suite_init = memcg_suite_init,
-	.suite_exit = memcg_suite_exit,
+	.suite_init = thp_memcg_suite_init,
+	.suite_exit = thp_memcg_suite_exit,
 	.init = thp_fixture_init,
 	.exit = thp_fixture_exit,
 	.test_cases = device_private_thp_memcg_cases,

@@ -135,16 +135,6 @@ static void each_charge_fails_and_is_undone(struct kunit *test)
 	thp_fixture_leave_memcg(f);
 }
 
-static int charge_suite_init(struct kunit_suite *suite)
-{
-	return thp_memcg_enable();
-}
-
-static void charge_suite_exit(struct kunit_suite *suite)
-{
-	thp_memcg_disable();
-}
-
 static struct kunit_case device_private_thp_nth_charge_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(each_charge_fails_and_is_undone, kunit_array_gen_params,
 				   init_charge, NULL),
@@ -153,8 +143,8 @@ static struct kunit_case device_private_thp_nth_charge_cases[] = {
 
 static struct kunit_suite device_private_thp_nth_charge_suite = {
 	.name = "device_private_thp_nth_charge",
-	.suite_init = charge_suite_init,
-	.suite_exit = charge_suite_exit,
+	.suite_init = thp_memcg_suite_init,
+	.suite_exit = thp_memcg_suite_exit,
 	.init = thp_fixture_init,
 	.exit = thp_fixture_exit,
 	.test_cases = device_private_thp_nth_charge_cases,

@@ -172,21 +172,10 @@ static struct kunit_case device_private_thp_split_memcg_cases[] = {
 	{}
 };
 
-static int memcg_suite_init(struct kunit_suite *suite)
-{
-	return thp_memcg_enable();
-}
-
-static void memcg_suite_exit(struct kunit_suite *suite)
-{
-	if (!suite->suite_init_err)
-		thp_memcg_disable();
-}
-
 static struct kunit_suite device_private_thp_split_memcg_suite = {
 	.name = "device_private_thp_split_memcg",
-	.suite_init = memcg_suite_init,
-	.suite_exit = memcg_suite_exit,
+	.suite_init = thp_memcg_suite_init,
+	.suite_exit = thp_memcg_suite_exit,
 	.init = thp_fixture_init,
 	.exit = thp_fixture_exit,
 	.test_cases = device_private_thp_split_memcg_cases,

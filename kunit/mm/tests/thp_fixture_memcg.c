@@ -142,7 +142,7 @@ static struct vfsmount *mount_cgroup2(void)
 /**
  * thp_memcg_enable() - make memory cgroups below the root
  *
- * For the suite_init of a suite whose tests call thp_fixture_own_memcg().
+ * For tests that call thp_fixture_own_memcg().
  *
  * Context: process context; nobody else controls cgroups
  * Return: 0, or a negative error, after which thp_memcg_disable() is not needed.
@@ -183,6 +183,30 @@ void thp_memcg_disable(void)
 	flush_delayed_fput();
 	WARN_ON(control_subtree("-memory"));
 	kern_unmount(cgroup_mnt);
+}
+
+/**
+ * thp_memcg_suite_init() - thp_memcg_enable(), as the suite_init of a suite
+ * @suite: the suite; thp_memcg_suite_exit() is its suite_exit
+ *
+ * Context: process context; nobody else controls cgroups
+ * Return: as thp_memcg_enable()
+ */
+int thp_memcg_suite_init(struct kunit_suite *suite)
+{
+	return thp_memcg_enable();
+}
+
+/**
+ * thp_memcg_suite_exit() - undo thp_memcg_suite_init()
+ * @suite: the suite; KUnit calls its suite_exit after a failed suite_init, too
+ *
+ * Context: process context, may sleep
+ */
+void thp_memcg_suite_exit(struct kunit_suite *suite)
+{
+	if (!suite->suite_init_err)
+		thp_memcg_disable();
 }
 
 static void put_memcg(void *context)
@@ -305,6 +329,15 @@ int thp_memcg_enable(void)
 }
 
 void thp_memcg_disable(void)
+{
+}
+
+int thp_memcg_suite_init(struct kunit_suite *suite)
+{
+	return 0;
+}
+
+void thp_memcg_suite_exit(struct kunit_suite *suite)
 {
 }
 

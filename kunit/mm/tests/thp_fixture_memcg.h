@@ -19,6 +19,8 @@ enum thp_memcg {
 
 int thp_memcg_enable(void);
 void thp_memcg_disable(void);
+int thp_memcg_suite_init(struct kunit_suite *suite);
+void thp_memcg_suite_exit(struct kunit_suite *suite);
 void thp_fixture_own_memcg(struct thp_fixture *f, enum thp_memcg which);
 void thp_fixture_enter_memcg(struct thp_fixture *f, enum thp_memcg which);
 void thp_fixture_leave_memcg(struct thp_fixture *f);

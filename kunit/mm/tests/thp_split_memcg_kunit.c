@@ -153,21 +153,10 @@ static struct kunit_case thp_split_memcg_cases[] = {
 	{}
 };
 
-static int memcg_suite_init(struct kunit_suite *suite)
-{
-	return thp_memcg_enable();
-}
-
-static void memcg_suite_exit(struct kunit_suite *suite)
-{
-	if (!suite->suite_init_err)
-		thp_memcg_disable();
-}
-
 static struct kunit_suite thp_split_memcg_suite = {
 	.name = "thp_split_memcg",
-	.suite_init = memcg_suite_init,
-	.suite_exit = memcg_suite_exit,
+	.suite_init = thp_memcg_suite_init,
+	.suite_exit = thp_memcg_suite_exit,
 	.init = thp_fixture_init,
 	.exit = thp_fixture_exit,
 	.test_cases = thp_split_memcg_cases,
