@@ -20,6 +20,7 @@ struct knob {
 	const char *dir;
 	const char *file;
 	size_t size;
+	void *variable;
 	u64 old;
 };
 
@@ -48,12 +49,12 @@ static void *variable_of(struct kunit *test, const struct knob *knob)
 	return variable;
 }
 
-static void restore_knobs(void *test)
+static void restore_knobs(void *unused)
 {
 	unsigned int i;
 
 	for (i = 0; i < ARRAY_SIZE(knobs); i++)
-		memcpy(variable_of(test, &knobs[i]), &knobs[i].old, knobs[i].size);
+		memcpy(knobs[i].variable, &knobs[i].old, knobs[i].size);
 }
 
 /**
@@ -64,11 +65,13 @@ void thp_fail_alloc_enable(struct kunit *test)
 {
 	unsigned int i;
 
+	for (i = 0; i < ARRAY_SIZE(knobs); i++) {
+		knobs[i].variable = variable_of(test, &knobs[i]);
+		memcpy(&knobs[i].old, knobs[i].variable, knobs[i].size);
+	}
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, restore_knobs, NULL));
 	for (i = 0; i < ARRAY_SIZE(knobs); i++)
-		memcpy(&knobs[i].old, variable_of(test, &knobs[i]), knobs[i].size);
-	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, restore_knobs, test));
-	for (i = 0; i < ARRAY_SIZE(knobs); i++)
-		memset(variable_of(test, &knobs[i]), 0, knobs[i].size);
+		memset(knobs[i].variable, 0, knobs[i].size);
 }
 
 /**
