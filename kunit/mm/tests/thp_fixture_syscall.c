@@ -41,15 +41,15 @@ static int string_thread(void *context)
 	struct mm_struct *mm = thp_mm_new();
 	unsigned long addr;
 
-	c->ret = -ENOMEM;
 	if (mm) {
 		kthread_use_mm(mm);
 		addr = vm_mmap(NULL, 0, PAGE_SIZE, PROT_READ | PROT_WRITE,
 			       MAP_ANONYMOUS | MAP_PRIVATE, 0);
-		if (!IS_ERR_VALUE(addr))
-			c->ret = call(c, (void __user *)addr);
+		c->ret = IS_ERR_VALUE(addr) ? (int)addr : call(c, (void __user *)addr);
 		kthread_unuse_mm(mm);
 		mmput(mm);
+	} else {
+		c->ret = -ENOMEM;
 	}
 	complete(&c->done);
 	return 0;
