@@ -6,11 +6,13 @@
 #include <linux/mm.h>
 #include <linux/swap.h>
 #include <linux/bug.h>
+#include <linux/cpumask.h>
 #include <linux/file.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/panic.h>
 #include <linux/preempt.h>
+#include <linux/sched.h>
 #include <linux/sched/mm.h>
 #include <linux/uaccess.h>
 
@@ -339,4 +341,17 @@ void thp_fixture_forget_warnings(void)
 {
 	generic_bug_clear_once();
 	memset(__start_once, 0, __end_once - __start_once);
+}
+
+/**
+ * thp_fixture_stay_on_cpu() - keep the thread of the test on the CPU it is on
+ *
+ * lru_add_drain() empties the batches, and drain_all_stock() the charges kept for
+ * later at once, of one CPU. It is never undone: the thread ends with its test.
+ *
+ * Context: the thread of the test
+ */
+void thp_fixture_stay_on_cpu(void)
+{
+	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
 }

@@ -134,6 +134,7 @@ struct folio *thp_fixture_write(struct thp_fixture *f, unsigned int order);
 struct folio *thp_fixture_touch(struct thp_fixture *f, unsigned int order);
 struct folio *thp_fixture_folio_at(struct thp_fixture *f, unsigned long addr);
 void thp_fixture_forget_warnings(void);
+void thp_fixture_stay_on_cpu(void);
 
 /*
  * Children: thp_fixture_fork.c

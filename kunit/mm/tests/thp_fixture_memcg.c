@@ -4,7 +4,6 @@
  * space would do it, but for the mount point.
  */
 #include <linux/cgroup.h>
-#include <linux/cpumask.h>
 #include <linux/cred.h>
 #include <linux/err.h>
 #include <linux/fcntl.h>
@@ -254,7 +253,7 @@ void thp_fixture_enter_memcg(struct thp_fixture *f, enum thp_memcg which)
 	char name[64];
 
 	snprintf(name, sizeof(name), "%s/cgroup.procs", cgroup_names[which]);
-	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	thp_fixture_stay_on_cpu();
 	KUNIT_ASSERT_EQ(f->test, write_file(name, "0"), 0);
 }
 

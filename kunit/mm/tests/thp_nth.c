@@ -2,7 +2,6 @@
 /*
  * Operations on a range of pages, at the start of the 2 MiB range of a fixture.
  */
-#include <linux/cpumask.h>
 #include <linux/mman.h>
 #include <linux/rmap.h>
 #include <linux/sched.h>
@@ -152,7 +151,7 @@ static void prepare_device(struct thp_fixture *f, unsigned int order)
  */
 void thp_nth_add_devices(struct thp_fixture *f, enum thp_nth_op op)
 {
-	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	thp_fixture_stay_on_cpu();
 	if (thp_nth_to(op) == THP_NTH_ON_PEER)
 		thp_fixture_add_peer(f);
 }

@@ -3,7 +3,6 @@
  * Takes steps: each is done to the kernel, and to the model, and then the two are
  * compared.
  */
-#include <linux/cpumask.h>
 #include <linux/kthread.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
@@ -88,8 +87,7 @@ struct thp_world *thp_world_begin(struct kunit *test)
 	struct thp_fixture *f;
 
 	KUNIT_ASSERT_NOT_NULL(test, w);
-	/* lru_add_drain() empties the batches of one CPU. */
-	set_cpus_allowed_ptr(current, cpumask_of(raw_smp_processor_id()));
+	thp_fixture_stay_on_cpu();
 	w->test = test;
 	w->base = WORLD_BASE;
 	f = &w->f;
