@@ -8,8 +8,10 @@ line of the log the test that it belongs to.
 from __future__ import annotations
 
 import re
+from bisect import bisect_right
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Dict, Iterable, Iterator, List, Optional, Sequence, Set, Tuple
 
@@ -72,6 +74,11 @@ class Scan:
     stats_failed: int = 0               # by KUnit's own statistics lines
     last_open: Tuple[str, ...] = ()     # the subtest that ran when the log ended
     plans: Set[Tuple[str, ...]] = field(default_factory=set)    # subtests with a plan; (): the run
+
+    @cached_property
+    def result_numbers(self) -> List[int]:
+        """Lines of the results; of a whole scan only."""
+        return [line.number for line in self.results]
 
 
 def without_time(line: str) -> str:
@@ -142,9 +149,9 @@ def owner(found: Scan, number: int) -> str:
     """The test that line `number` of the log belongs to: the result that follows it."""
     if found.started is None or number < found.started:
         return "boot"
-    for line in found.results:
-        if line.number > number:
-            return full_name(line.path)
+    following = bisect_right(found.result_numbers, number)
+    if following < len(found.results):
+        return full_name(found.results[following].path)
     return full_name(found.last_open) or "after the last test"
 
 

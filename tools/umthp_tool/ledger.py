@@ -45,18 +45,13 @@ class Table:
 def read(lines: Sequence[str], found: ktap.Scan) -> Dict[str, List[Table]]:
     """The tables of each case, by its full name."""
     made: Dict[str, List[Table]] = {}
-    results = iter(found.results)
-    result = next(results, None)
     table = None
     for number, raw in enumerate(lines):
         if table is None and _HEAD not in raw:
             continue
         line = ktap.without_time(raw)
         if match := _STEP.match(line):
-            while result is not None and result.number < number:
-                result = next(results, None)
-            name = ktap.full_name(result.path if result else found.last_open)
-            of_case = made.setdefault(name, [])
+            of_case = made.setdefault(ktap.owner(found, number), [])
             table = Table(match.group(1))
             if len(of_case) < MAX_TABLES:
                 of_case.append(table)
