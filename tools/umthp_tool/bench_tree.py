@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Iterator
 
 from .cache import make_dir, read_json, write_json
 from .console import Console
@@ -11,6 +13,7 @@ from .git import Git
 from .shadow import Prepared
 
 EDITED = "mm/huge_memory.c"
+IRRELEVANT = "Documentation/mm/transhuge.rst"
 
 
 def make(prepared: Prepared, directory: Path, console: Console) -> Path:
@@ -40,6 +43,18 @@ def make(prepared: Prepared, directory: Path, console: Console) -> Path:
 def restore(top: Path) -> None:
     Git(top / ".git")("checkout", "-q", "-f", "HEAD", "--", EDITED,
                       index=top / ".git" / "index", work_tree=top)
+
+
+@contextmanager
+def irrelevant_change_staged(top: Path) -> Iterator[None]:
+    """A change of the documentation in the index, for as long as the block runs."""
+    git, index = Git(top / ".git"), top / ".git" / "index"
+    blob = git.text("hash-object", "-w", "--stdin", data=b"umthp bench\n")
+    git("update-index", "--cacheinfo", "100644,%s,%s" % (blob, IRRELEVANT), index=index)
+    try:
+        yield
+    finally:
+        git("reset", "-q", "--", IRRELEVANT, index=index, work_tree=top)
 
 
 def edit(path: Path) -> None:

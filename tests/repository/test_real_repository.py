@@ -1,0 +1,194 @@
+# SPDX-License-Identifier: GPL-2.0
+"""In a git repository of a real kernel: an edit, the hook, a range, a bisection.
+
+tests/test_*.py have every form of these on a tiny repository. Here are 90000 files, real compiles
+and real boots: minutes, and 3 GiB in the cache for as long as it takes.
+"""
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+import unittest
+from pathlib import Path
+
+from support import PROJECT, TREE
+
+from umthp_tool.cache import read_json
+from umthp_tool.console import Console
+from umthp_tool.source import Directory
+
+# What is edited, a line of it that all suites of splits go through, and the bug that is planted.
+FILE = 'mm/huge_memory.c'
+LINE = 'folio_ref_unfreeze(folio, folio_cache_ref_count(folio) + 1);'
+BUG = 'folio_ref_unfreeze(folio, folio_cache_ref_count(folio) + 2);'
+# Lines that a patch of the series has around its own ones.
+CONTEXT = '\tselect ARCH_HAS_CACHE_LINE_SIZE\n'
+CONFLICT = '\tselect ARCH_HAS_CACHE_LINE_SIZE if 64BIT\n'
+GLOB = 'device_private_thp_split_unmapped'
+MINUTE = 60
+
+
+@unittest.skipUnless(TREE, 'no prepared kernel: run `tools/umthp build` first')
+class RepositoryCase(unittest.TestCase):
+
+    @classmethod
+    def setUpClass(cls):
+        home = TREE.parent          # <cache>/trees/KEY
+        cls.cache = home.parent.parent
+        sources = [path for path in cls.cache.glob(f'sources/{home.name}_*.git')
+                   if read_json(path / 'umthp.json').get('tree')]
+        if not sources:
+            raise unittest.SkipTest('the kernel under test is not a package')
+        folder = tempfile.mkdtemp(prefix='umthp-repository-', dir=cls.cache)
+        cls.addClassCleanup(shutil.rmtree, folder)
+        cls.top = Path(folder, 'linux')
+        cls.git('init', '-q', '-b', 'main', cls.top, cwd=folder)
+        alternates = cls.top / '.git/objects/info/alternates'
+        alternates.write_text(f'{sources[-1] / "objects"}\n')
+        tree = read_json(sources[-1] / 'umthp.json')['tree']
+        cls.base = cls.git('commit-tree', '-m', 'base', tree)
+        cls.git('reset', '-q', '--hard', cls.base)
+        cls.addClassCleanup(cls.forget)
+
+    @classmethod
+    def forget(cls):
+        """The tree and the builds that umthp has made of the repository."""
+        key = Directory(cls.top.resolve(), Console()).key
+        shutil.rmtree(cls.cache / 'trees' / key, ignore_errors=True)
+
+    @classmethod
+    def git(cls, *arguments, cwd=None):
+        return subprocess.run(
+            ['git', '-c', 'user.name=t', '-c', 'user.email=t@example.org', *map(str, arguments)],
+            cwd=cwd or cls.top, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            encoding='utf-8', timeout=10 * MINUTE, check=True).stdout.strip()
+
+    def setUp(self):
+        self.git('checkout', '-q', '-f', '-B', 'main', self.base)
+        self.count = 0
+
+    def umthp(self, exit_code, *arguments):
+        done = subprocess.run(self.command(*arguments), cwd=self.top, stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE, stderr=subprocess.STDOUT, encoding='utf-8',
+                              timeout=40 * MINUTE, check=False)
+        self.assertEqual(done.returncode, exit_code, done.stdout)
+        return done.stdout
+
+    @staticmethod
+    def command(*arguments):
+        return [sys.executable, str(PROJECT / 'tools/umthp'), *arguments]
+
+    def edit(self, *changes, file=FILE):
+        """Replace text of a file, and add a comment that it did not have before."""
+        self.count += 1
+        path = self.top / file
+        text = path.read_text(encoding='utf-8')
+        for old, new in changes:
+            self.assertEqual(text.count(old), 1, old)
+            text = text.replace(old, new)
+        comment = f'# {self.count}' if path.name == 'Kconfig' else f'/* {self.count} */'
+        path.write_text(f'{text}{comment}\n', encoding='utf-8')
+
+    def commit(self, *changes, file=FILE):
+        self.edit(*changes, file=file)
+        self.git('commit', '-q', '-a', '-m', f'change {self.count}')
+        return self.git('rev-parse', 'HEAD')
+
+
+class EditTest(RepositoryCase):
+
+    def test_planted_bug_is_named_and_one_object_is_compiled(self):
+        self.umthp(0, 'run', GLOB)
+        self.edit((LINE, BUG))
+        before = self.git('status', '--porcelain')
+        output = self.umthp(1, 'run', GLOB)
+        self.assertRegex(output, r'build +default: 1 objects')
+        failed = re.findall(r'^FAIL +%s\.(\w+)\[(\w+)\]$' % GLOB, output, re.M)
+        # Every order that has a split fails, and nothing has but by its count.
+        self.assertEqual({int(order) for _, name in failed
+                          for order in re.findall(r'^order(\d)', name)}, set(range(2, 10)))
+        self.assertRegex(output, r'refcount +\S+ +1 +2 +<-- wrong')
+        self.assertIn(f'reproduce: umthp run {GLOB}.', output)
+        self.assertEqual(self.git('status', '--porcelain'), before)
+        self.edit((BUG, LINE))
+        self.umthp(0, 'run', GLOB)
+
+
+class HookTest(RepositoryCase):
+
+    def setUp(self):
+        super().setUp()
+        self.umthp(0, 'hook', 'install')
+        self.addCleanup(self.umthp, 0, 'hook', 'uninstall')
+
+    def try_commit(self, *arguments):
+        return subprocess.run(
+            ['git', '-c', 'user.name=t', '-c', 'user.email=t@example.org', 'commit', '-m', 'x',
+             *arguments], cwd=self.top, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT, encoding='utf-8', timeout=40 * MINUTE, check=False)
+
+    def test_what_is_staged_decides(self):
+        self.edit()
+        self.git('add', FILE)
+        self.edit((LINE, BUG))
+        done = self.try_commit()
+        self.assertEqual(done.returncode, 0, done.stdout)
+        # The reverse: the bug is staged, and corrected in the work tree only.
+        self.git('add', FILE)
+        self.edit((BUG, LINE))
+        head = self.git('rev-parse', 'HEAD')
+        done = self.try_commit()
+        self.assertNotEqual(done.returncode, 0, done.stdout)
+        self.assertRegex(done.stdout, r'(?m)^FAIL ')
+        self.assertEqual(self.git('rev-parse', 'HEAD'), head)
+
+    def test_documentation_is_committed_at_once(self):
+        self.edit(file='Documentation/mm/transhuge.rst')
+        start = time.monotonic()
+        done = self.try_commit('-a', '--no-verify')
+        bare = time.monotonic() - start
+        self.assertEqual(done.returncode, 0, done.stdout)
+        self.edit(file='Documentation/mm/transhuge.rst')
+        start = time.monotonic()
+        done = self.try_commit('-a')
+        took = time.monotonic() - start
+        self.assertEqual(done.returncode, 0, done.stdout)
+        # No boot, no compile, no walk over the tree: of a kind with the commit itself.
+        self.assertLess(took, bare + 2, f'{bare:.2f} s without the hook')
+
+
+class HistoryTest(RepositoryCase):
+
+    def test_range_has_a_verdict_for_each_commit(self):
+        good, bad, late = self.commit(), self.commit((LINE, BUG)), self.commit((BUG, LINE))
+        output = self.umthp(1, 'run', GLOB, '--range', f'{self.base}..{late}', '--keep-going')
+        verdicts = re.findall(r'^([0-9a-f]{12,}) .*?\b(pass|fail)\b', output, re.M)
+        self.assertEqual([(good[:12], 'pass'), (bad[:12], 'fail'), (late[:12], 'pass')],
+                         [(commit[:12], verdict) for commit, verdict in verdicts], output)
+
+    def test_bisection_finds_the_bug_among_commits_that_cannot_be_tested(self):
+        """git looks in the middle first: at one that does not build, then at a conflict."""
+        special = {
+            7: (FILE, (LINE, LINE + ' (')), 8: (FILE, (LINE + ' (', LINE)),
+            9: ('arch/um/Kconfig', (CONTEXT, CONFLICT)),
+            11: ('arch/um/Kconfig', (CONFLICT, CONTEXT)), 12: (FILE, (LINE, BUG))}
+        commits = [self.base]
+        for number in range(1, 15):
+            file, *changes = special.get(number, (FILE,))
+            commits.append(self.commit(*changes, file=file))
+        for good, skipped in ((0, 7), (4, 9)):
+            with self.subTest(good=good):
+                self.git('bisect', 'start', commits[-1], commits[good])
+                log = self.git('bisect', 'run', *self.command('run', '--bisect', '-q', GLOB))
+                self.assertIn(f'{commits[12]} is the first bad commit', log)
+                self.assertIn(f'# skip: [{commits[skipped]}]', self.git('bisect', 'log'))
+                self.git('bisect', 'reset')
+                self.assertEqual(self.git('status', '--porcelain'), '')
+
+
+if __name__ == '__main__':
+    unittest.main()
