@@ -7,6 +7,7 @@
 #include <kunit/test.h>
 #include <linux/completion.h>
 #include <linux/err.h>
+#include <linux/fs_struct.h>
 #include <linux/kthread.h>
 #include <linux/mm.h>
 #include <linux/mman.h>
