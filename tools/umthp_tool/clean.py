@@ -15,7 +15,7 @@ from .errors import EXIT_PASS, HostError
 from .private_dir import in_use
 
 # Nothing but these is ever removed: UMTHP_CACHE may be set to a directory with other things.
-TREES = ("trees", "mutants", "userland", "bench", "shell", "gdb")
+TREES = ("trees", "mutants", "userland", "bench", "shell", "gdb", "export")
 ALL = TREES + ("sources", "apt", "ccache")
 
 

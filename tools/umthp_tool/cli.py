@@ -13,7 +13,7 @@ from types import FrameType
 from typing import Any, Callable, Dict, List, Optional
 
 from . import (__version__, bench, ci_matrix, clean, commit_range, completion, coverage, doctor,
-               gdb, hook, list_command, manual, mutants, report_command, run_command, shell)
+               export, gdb, hook, list_command, manual, mutants, report_command, run_command, shell)
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -34,6 +34,7 @@ commands:
   mutants [DIR]   which faults in the kernel the suites notice
   report          the last verdicts; --html DIR: a page to look at
   ci-matrix       kernels x variants, for GitHub, GitLab or GNU parallel
+  export          the series and the suites as patches for the mailing lists
   doctor, bench   what this host lacks; the budgets, against bare make and boot
   clean           remove trees and builds from the cache; --all for everything
   man, version, completion SHELL
@@ -142,6 +143,7 @@ def make_parser() -> argparse.ArgumentParser:
     cleaner = command("clean", clean.main, "Give disk space back.", kernel=False)
     cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")
     cleaner.add_argument("--dry-run", action="store_true", help="show what would go")
+    export.arguments(command("export", export.main, export.DESCRIPTION))
     bench.arguments(command("bench", bench.main, "Measure the budgets."))
     hook.arguments(commands.add_parser("hook", description=hook.DESCRIPTION), _common, _positive,
                    _run_defaults())

@@ -63,7 +63,7 @@ class Support:
         return ", ".join("%s.x" % kernel.min for kernel in self.kernels)
 
 
-def _load_toml(path: Path) -> Dict[str, Any]:
+def load_toml(path: Path) -> Dict[str, Any]:
     try:
         import tomllib
     except ImportError:
@@ -80,7 +80,7 @@ def _load_toml(path: Path) -> Dict[str, Any]:
 def load_support(um_config: Path) -> Support:
     path = um_config / "kernels.toml"
     try:
-        raw = _load_toml(path)
+        raw = load_toml(path)
         return Support(
             kernels=tuple(Kernel(k["package"], tuple(k["suites"]), k["min"], k["below"])
                           for k in raw["kernel"]),

@@ -25,6 +25,7 @@ from .process import run
 # path -> (mode, blob); None: the file is removed
 Entries = Dict[str, Optional[Tuple[str, str]]]
 
+NOT_UPSTREAM = "not-upstream"
 _GUARD = re.compile(r"(>=|<|<=|>|==)\s*([0-9][0-9.]*)$")
 _BASE = re.compile(rb"^index ([0-9a-f]{40,64})\.\.", re.M)
 _TOUCHED = re.compile(rb"^(?:---|\+\+\+) (?:a|b)/(.+?)\t?$", re.M)
@@ -36,12 +37,15 @@ class Patch:
     subject: str
     files: Tuple[str, ...]
     bases: Tuple[str, ...]      # the blobs that it was made from
+    upstream: bool = True       # umthp export takes it
 
 
 class Series:
-    """um_config/series: file names of um_config/patches in order, with an optional guard each.
+    """um_config/series: file names of um_config/patches in order, with an optional guard each,
+    and a mark for those that `umthp export` leaves out.
 
         0003-um-add-vmemmap.patch            # >=7.3
+        0004-um-select-an-old-name.patch     # <7.3 not-upstream
     """
 
     def __init__(self, um_config: Path, version: str) -> None:
@@ -52,7 +56,10 @@ class Series:
         for count, line in enumerate(series.read_text(encoding="utf-8").splitlines(), 1):
             name, _, comment = line.partition("#")
             name = name.strip()
-            if not name or not guard_holds(comment.strip(), number):
+            words = comment.split()
+            upstream = NOT_UPSTREAM not in words
+            guard = " ".join(word for word in words if word != NOT_UPSTREAM)
+            if not name or not guard_holds(guard, number):
                 continue
             path = um_config / "patches" / name
             try:
@@ -61,7 +68,7 @@ class Series:
                 raise UsageError("%s line %d: %s: %s" % (series, count, name, error.strerror),
                                  "restore the file, or take it out of the series") from error
             self.patches.append(Patch(path, _subject(content), _touched(content),
-                                      _bases(content)))
+                                      _bases(content), upstream))
 
     def digest(self) -> str:
         """Names what is applied; changes with any patch."""
@@ -214,12 +221,9 @@ def _apply(git: Git, index: Path, patch: Patch, edited: Optional[List[str]],
     unmerged = git("ls-files", "-u", "-z", index=index) if index.exists() else b""
     hunks = _conflicts(git, unmerged)
     index.write_bytes(saved)
-    try:
-        git("apply", "--cached", "--reverse", "--check", patch.path, index=index)
+    if applied(git, index, patch):
         console.note("already in this tree: %s" % patch.subject)
         return
-    except GitFailed:
-        pass
     own = [name for name in patch.files if edited and name in edited]
     if own:
         fix = "your own uncommitted edit of %s is in the way: undo or move it" % ", ".join(own)
@@ -229,6 +233,15 @@ def _apply(git: Git, index: Path, patch: Patch, edited: Optional[List[str]],
     else:
         fix = "this kernel needs a newer series (git pull in umthp), or has been changed there"
     raise SeriesError(_conflict_report(patch, hunks, failure.stderr), fix)
+
+
+def applied(git: Git, index: Path, patch: Patch) -> bool:
+    """Can the patch be taken off again?"""
+    try:
+        git("apply", "--cached", "--reverse", "--check", patch.path, index=index)
+    except GitFailed:
+        return False
+    return True
 
 
 def _conflicts(git: Git, unmerged: bytes) -> List[Tuple[str, int, str]]:
