@@ -34,7 +34,7 @@ DESCRIPTION = (
 TABLE = "upstream.toml"
 # Author and signature of the patches in um_config: whoever sends them must sign them.
 OWN = re.compile(r"umthp developers <[^>]*>")
-_IDENTITY = re.compile(r"([^<>\n]+?) <([^<>\s]+@[^<>\s]+)>(?: \d+ [+-]\d+)?$")
+_IDENTITY = re.compile(r"([^<>\n]+) <([^<>\s]+@[^<>\s]+)>\Z")
 
 Table = Dict[str, Any]
 
@@ -112,21 +112,29 @@ def _tables(context: Context) -> List[Table]:
 
 def _sender(given: Optional[str], context: Context) -> Person:
     """Who signs: the Developer's Certificate of Origin is for the sender to give."""
-    text = given
-    if text is None:
-        source = context.source()
-        path = source.path if isinstance(source, Directory) else ROOT
-        try:
-            text = user_git(path, "-c", "user.useConfigOnly=true", "var",
-                            "GIT_AUTHOR_IDENT").decode("utf-8", "replace").strip()
-        except GitFailed as error:
-            raise UsageError("git does not know who you are, and the patches need a signature",
-                             "--author 'NAME <MAIL>', or git config --global user.name and "
-                             "user.email") from error
-    match = _IDENTITY.match(text)
+    options = ["-c", "user.useConfigOnly=true"]
+    malformed = UsageError("%s is not of the form NAME <MAIL>" % given,
+                           "--author 'Jane Doe <jane@example.com>'")
+    if given is not None:
+        match = _IDENTITY.match(given)
+        if match is None:
+            raise malformed
+        options += ["-c", "user.name=" + match.group(1), "-c", "user.email=" + match.group(2)]
+    source = context.source()
+    try:
+        # git has an opinion on dots and blanks at the ends of a name.
+        found = user_git(source.path if isinstance(source, Directory) else ROOT, *options, "var",
+                         "GIT_AUTHOR_IDENT").decode("utf-8", "replace").strip()
+    except GitFailed as error:
+        if given is not None:
+            raise malformed from error
+        raise UsageError("git does not know who you are, and the patches need a signature",
+                         "--author 'NAME <MAIL>', or git config --global user.name and "
+                         "user.email") from error
+    match = re.match(r"([^<>\n]+) <([^<>\s]+)> \d+ [+-]\d+$", found)
     if match is None:
-        raise UsageError("%s is not of the form NAME <MAIL>" % text,
-                         "--author 'Jane Doe <jane@example.com>'")
+        raise UsageError("git's user.name and user.email give `%s`" % found,
+                         "--author 'NAME <MAIL>', or correct them")
     return Person(match.group(1), match.group(2))
 
 
@@ -193,6 +201,10 @@ def _series(repository: Repository, prepared: Prepared, context: Context) -> Lis
             raise SeriesError("%s does not apply without the patches that are marked %s: %s" % (
                 patch.path.name, series.NOT_UPSTREAM, "".join(last)),
                 "let those come last in um_config/series") from error
+        if not files:
+            # A merge that changes nothing.
+            context.console.note("already in this tree: %s" % patch.subject)
+            continue
         message, author = _message(repository, patch)
         commits.append(Commit(message, files, author))
     return commits

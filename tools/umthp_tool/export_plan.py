@@ -102,6 +102,10 @@ class Sources:
         """All steps; together they hold every file but the two that grow with them."""
         steps: List[Step] = []
         there: Set[str] = set()
+        gone = [name for name in self.objects() if name not in self.files]
+        if gone:
+            raise PlanError("the Makefile builds what is not there: %s" % ", ".join(gone),
+                            "take it out of the Makefile, or restore it from git")
         uncalled = self._uncalled([stage for stage in stages if stage.subject])
 
         def add(subject: str, body: str, names: Iterable[str]) -> None:
@@ -137,10 +141,10 @@ class Sources:
         whole = [number for number in range(len(steps)) if self.files["Kconfig"]
                  == self.kconfig({name for step in steps[:number + 1] for name in step.files})]
         if not whole or self.makefile(there) != self.files["Makefile"]:
-            raise PlanError("%s is not what it is with all of its files"
+            raise PlanError("%s is not what its parts give together"
                             % ("Makefile" if whole else "Kconfig"),
-                            "one empty line between its parts, each .o with a .c, each entry with "
-                            "an object, and no empty line at the end")
+                            "one empty line between the parts, none at the end, no comment behind "
+                            "them, and an object for each entry of Kconfig")
         first = steps[whole[0]]
         steps[whole[0]] = replace(first, files=tuple(sorted((*first.files, *late))))
         return steps

@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "thp_fixture.h"
+
+int thp_fixture_init(void)
+{
+	return 0;
+}

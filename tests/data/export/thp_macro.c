@@ -1,0 +1,7 @@
+// SPDX-License-Identifier: GPL-2.0-only
+#include "thp_helper.h"
+
+int macro_helper(void)
+{
+	return 0;
+}
