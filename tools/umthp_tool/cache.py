@@ -9,6 +9,7 @@
     <cache>/trees/KEY/build/VARIANT   one build directory per variant
     <cache>/trees/KEY/logs            logs of the last builds and runs
     <cache>/mutants/KEY               the same once more for `umthp mutants`, and its results
+    <cache>/export                    drafts of umthp export, for as long as it runs
     <cache>/ccache                    compiler cache of all of them
 """
 from __future__ import annotations

@@ -15,6 +15,7 @@ from typing import Any, Dict, Iterator, List, Optional, Set, Tuple
 
 from . import export_check, overlay, series
 from .cache import make_dir
+from .console import printable
 from .context import ROOT, Context
 from .errors import (EXIT_FAIL, EXIT_PASS, HostError, SeriesError, UmthpError, UsageError)
 from .export_plan import Sources, Stage, filled
@@ -69,7 +70,8 @@ def main(args: argparse.Namespace, context: Context) -> int:
             bad = export_check.checkpatch(out, prepared, context)
             _deliver(out, target)
     for table, count in written:
-        context.console.say("%s: %d patches" % (target / table["directory"], count))
+        context.console.say("%s: %d patches" % (
+            printable(os.path.join(args.upstream, table["directory"])), count))
     if base is None:
         context.console.note("no base-commit: %s is not a commit of git; --kernel PATH with a "
                              "clone of the list's branch gives one" % prepared.described)
