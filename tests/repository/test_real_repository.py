@@ -5,7 +5,6 @@ tests/test_*.py have every form of these on a tiny repository. Here are 90000 fi
 and real boots: minutes, and 3 GiB in the cache for as long as it takes.
 """
 
-import os
 import re
 import shutil
 import subprocess
