@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: GPL-2.0-only
 /*
- * Sources of a special kind: locked or pinned by somebody else, read-only or
- * shared once, mlocked, active; and a source whose PMD migration entry is split
+ * Sources of a special kind: locked, isolated or pinned by somebody else, read-only
+ * or shared once, mlocked, active; and a source whose PMD migration entry is split
  * by somebody else between the phases.
  */
 #include <kunit/test.h>
@@ -44,10 +44,14 @@ static struct thp_model *window_with(struct thp_fixture *f, enum thp_what what,
  * struct special_param - a folio
  * @what: THP_SYSTEM or THP_DEVICE
  * @order: its order
+ * @unmapped: whether it is unmapped before it is found to be isolated
+ * @split: number of splits tried before
  */
 struct special_param {
 	enum thp_what what;
 	unsigned int order;
+	bool unmapped;
+	unsigned int split;
 };
 
 static void special_desc(struct kunit *test, const void *param, char *desc)
@@ -110,6 +114,55 @@ static int pinned_params_init(struct kunit *test)
 	kunit_register_params_array(test, pinned_params, ARRAY_SIZE(pinned_params),
 				    special_desc);
 	return 0;
+}
+
+/* Between order 0 and that of a PMD folios are split first, which nobody may hold. */
+static const struct special_param isolated_params[] = {
+	{ THP_SYSTEM, 0, true, 0 }, { THP_SYSTEM, 2, false, 1 },
+	{ THP_SYSTEM, 4, false, 1 }, { THP_SYSTEM, 9, true, 0 },
+};
+
+static int isolated_params_init(struct kunit *test)
+{
+	kunit_register_params_array(test, isolated_params, ARRAY_SIZE(isolated_params),
+				    special_desc);
+	return 0;
+}
+
+/*
+ * Test that a folio that somebody else has taken off the LRU, to reclaim it or to
+ * migrate it, is left to him, wherever the batches are drained to.
+ */
+static void isolated_source_is_left_alone(struct kunit *test)
+{
+	const struct special_param *p = test->param_value;
+	const struct thp_request req = whole_folio(p->what, p->order, FAKE_ZDEV_DST_NONE);
+	struct thp_fixture *f = test->priv;
+	struct thp_model *model = window_with(f, p->what, p->order);
+	struct folio *folio = page_folio(model->pages[0].page);
+	struct fake_zdev_migration *m;
+	unsigned long i;
+
+	m = fake_zdev_migration_init(test, f->zdev, NULL, f->vma, f->addr,
+				     f->addr + req.end * PAGE_SIZE, req.flags);
+	KUNIT_ASSERT_TRUE(test, folio_isolate_lru(folio));
+	mmap_read_lock(f->mm);
+	KUNIT_EXPECT_EQ(test, fake_zdev_migration_setup(m), 0);
+	KUNIT_EXPECT_EQ(test, m->args.cpages, 0);
+	/* Unmapping has made PG_dirty of the bit in its entry. */
+	for (i = 0; i < req.end; i++) {
+		KUNIT_EXPECT_EQ_MSG(test, m->src[i], 0, "src[%lu]", i);
+		model->pages[i].dirty = p->unmapped;
+	}
+	model->events.split_failed[p->order] += p->split;
+	fake_zdev_migration_finalize(m);
+	mmap_read_unlock(f->mm);
+	KUNIT_EXPECT_FALSE(test, folio_test_lru(folio));
+	KUNIT_EXPECT_FALSE(test, folio_test_locked(folio));
+	folio_putback_lru(folio);
+	lru_add_drain();
+	thp_model_expect(model, "finalize");
+	thp_layout_read_back(model);
 }
 
 /*
@@ -438,6 +491,8 @@ static void migration_entry_split_by_others_leaks_no_reference(struct kunit *tes
 static struct kunit_case device_private_thp_migrate_special_cases[] = {
 	KUNIT_CASE_PARAM_WITH_INIT(locked_source_is_skipped, kunit_array_gen_params,
 				   busy_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(isolated_source_is_left_alone, kunit_array_gen_params,
+				   isolated_params_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(dma_pinned_source_stays_mapped, kunit_array_gen_params,
 				   pinned_params_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(read_only_source_stays_read_only, kunit_array_gen_params,
