@@ -15,6 +15,8 @@ _NO_NAME = ("__printf", "__attribute__", "__aligned", "__section", "__releases",
             "__must_hold", "typeof", "__typeof__", "if", "while", "for", "switch", "defined")
 _WORD = re.compile(r"(\w+)\s*\(")
 _DEFINE = re.compile(r"^(?:COMPAT_)?SYSCALL_DEFINE\d\((\w+)")
+# A comment, or a string or character that may look like one.
+_COMMENT = re.compile(r"//[^\n]*|/\*.*?(?:\*/|\Z)|\"(?:\\.|[^\"\\\n])*\"|'(?:\\.|[^'\\\n])*'", re.S)
 
 
 @dataclass(frozen=True)
@@ -24,6 +26,14 @@ class Extent:
     name: str
     first: int
     last: int
+
+
+def without_comments(text: str) -> str:
+    """The same lines, with blanks in the place of comments."""
+    def blank(match: "re.Match[str]") -> str:
+        found = match.group()
+        return re.sub(r"[^\n]", " ", found) if found.startswith("/") else found
+    return _COMMENT.sub(blank, text)
 
 
 def functions(text: str) -> List[Extent]:
