@@ -12,16 +12,19 @@ import tempfile
 import time
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Dict, Iterator, List, Sequence, Tuple
+from typing import Dict, Iterator, List, Sequence, Set, Tuple
 
-from . import coverage_report, expected, gcov, kept, report, report_json, unreached, verdict
+from . import (coverage_report, expected, gcov, kept, ktap, report, report_json, suite_map,
+               unreached, verdict)
 from .boot import NEED_BYTES, Boot, Launcher
 from .build import Kernel
 from .cache import make_dir
 from .context import ROOT, Context
 from .coverage_table import Function, document, table
 from .errors import EXIT_FAIL, EXIT_PASS, HostError, ToolchainError, UsageError
+from .gcov import Counts
 from .process import run
 from .run_boots import filters, list_tests, show_commands
 
@@ -66,7 +69,8 @@ def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--html", metavar="DIR", help="the sources, coloured, by gcovr")
     parser.add_argument("--per-suite", action="store_true",
                         help="one boot for each suite instead: which functions each one reaches; "
-                        '--json is then {"suites": {"suite": ["mm/x.c:function", ...]}}')
+                        '--json is then {"suites": {"suite": ["mm/x.c:function", ...]}}. Without '
+                        "a GLOB, `umthp run` knows from then on which suites a change concerns")
     parser.set_defaults(variant=VARIANT, kernel_args=[])
 
 
@@ -93,28 +97,69 @@ def main(args: argparse.Namespace, context: Context) -> int:
         return _whole(kernel, context, args, rows)
 
 
+@dataclass
+class Suites:
+    """What each suite executes: suite -> file -> lines."""
+
+    lines: Dict[str, Dict[str, Set[int]]] = field(default_factory=dict)
+    counted: Dict[str, Set[int]] = field(default_factory=dict)     # lines that have a count
+    failed: Dict[str, str] = field(default_factory=dict)           # suite: why it is not known
+
+    def functions(self, src: Path) -> Dict[str, List[str]]:
+        """Which functions each suite reaches, as file:function."""
+        every = table({file: {number: gcov.Line() for number in numbers}
+                       for file, numbers in self.counted.items()}, src)
+        return {suite: sorted(key for key, function in every.items()
+                              if not hits.get(function.file, set()).isdisjoint(function.lines))
+                for suite, hits in self.lines.items()}
+
+
 def of_suites(kernel: Kernel, context: Context, suites: Sequence[str], slow: bool,
-              jobs: int) -> Dict[str, List[str]]:
-    """Which functions each suite reaches, as file:function: one boot for each of the suites.
+              jobs: int) -> Suites:
+    """One boot for each of the suites.
 
     What the boot itself goes through is in every one of them: it is reached by every suite.
     """
     launcher = context.launcher(need=NEED_BYTES * jobs)
     launcher.place()
+    made = Suites()
+    src = kernel.prepared.src
+    objects = _objects(context)
 
-    def one(suite: str) -> Tuple[str, List[str]]:
-        context.console.status("coverage", suite)
+    def one(suite: str) -> Tuple[str, str, Counts]:
         with _boot(kernel, context, launcher, suite, slow, "coverage-%s" % suite) as (boot, data):
-            found = _functions(kernel, context, data, boot.log)
-        return suite, sorted(key for key, function in found.items() if function.reached)
+            why = _failed(boot)
+            return suite, why, {} if why else gcov.read(src, kernel.build, data, objects, boot.log,
+                                                        branches=False)
     pool = ThreadPoolExecutor(jobs)
     try:
-        return dict(pool.map(one, suites))
+        for number, (suite, why, counts) in enumerate(pool.map(one, suites), 1):
+            context.console.status("coverage", "%d/%d %s" % (number, len(suites), suite))
+            if why:
+                made.failed[suite] = why
+                continue
+            made.lines[suite] = suite_map.hit(counts)
+            for file, lines in counts.items():
+                made.counted.setdefault(file, set()).update(lines)
     except BaseException:
         launcher.stop()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
+    return made
+
+
+def _failed(boot: Boot) -> str:
+    """Why the counts of a boot are not all that its suite would execute; empty if they are."""
+    lines = boot.lines()
+    found = ktap.scan(lines)
+    reasons = verdict.how_it_ended(boot, lines, found)
+    reasons += ["%s failed" % ktap.full_name(line.path) for line in found.results if not line.ok]
+    return reasons[0] if reasons else ""
+
+
+def _objects(context: Context) -> Set[str]:
+    return gcov.instrumented(context.support.make.get(VARIANT, ()))
 
 
 @contextmanager
@@ -131,19 +176,39 @@ def _boot(kernel: Kernel, context: Context, launcher: Launcher, glob: "str | Non
 
 def _functions(kernel: Kernel, context: Context, data: Path, log: Path) -> Dict[str, Function]:
     src = kernel.prepared.src
-    objects = gcov.instrumented(context.support.make.get(VARIANT, ()))
-    return table(gcov.read(src, kernel.build, data, objects, log), src)
+    return table(gcov.read(src, kernel.build, data, _objects(context), log), src)
 
 
 def _suites(kernel: Kernel, context: Context, args: argparse.Namespace) -> int:
     log = context.log_dir(kernel.prepared) / "coverage-list.log"
     names = list_tests(kernel, context.launcher(), log, filters(args.glob, args.slow))
     suites = list(dict.fromkeys(name.split(".")[0] for name in names))
-    found = of_suites(kernel, context, suites, args.slow, context.builder().jobs)
+    made = of_suites(kernel, context, suites, args.slow, context.builder().jobs)
+    found = made.functions(kernel.prepared.src)
     coverage_report.suites(found, SPLIT_PATH, FILES, context.console)
+    for suite, why in made.failed.items():
+        context.console.warning("%s is left out, it does not pass: %s" % (suite, why))
     if args.json:
         report_json.write({"suites": found}, args.json)
-    return EXIT_PASS
+    if not args.glob and made.lines:
+        _keep_map(made, kernel, context, args.slow)
+    return EXIT_FAIL if made.failed else EXIT_PASS
+
+
+def _keep_map(made: Suites, kernel: Kernel, context: Context, slow: bool) -> None:
+    """For umthp run, which looks up there who reaches a changed line."""
+    prepared = kernel.prepared
+    ours, series = suite_map.digests(context.layout)
+    objects = _objects(context)
+    texts = {file: (prepared.src / file).read_text(encoding="utf-8", errors="replace")
+             for file in sorted(made.counted) if file.endswith(".c") and Path(file).stem in objects}
+    git = prepared.git
+    suite_map.save(suite_map.path(prepared.home), suite_map.SuiteMap(
+        prepared.version, prepared.described, time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()),
+        slow, prepared.source_tree,
+        [str(directory) for directory in (git.dir / "objects", *git.alternates, *git.foreign)],
+        ours, series, sorted(made.lines), suite_map.body(made.lines, made.counted, texts)))
+    context.console.note("kept for `umthp run` and its --affected")
 
 
 def _whole(kernel: Kernel, context: Context, args: argparse.Namespace,

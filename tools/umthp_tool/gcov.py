@@ -43,7 +43,8 @@ def instrumented(variables: Iterable[str]) -> Set[str]:
             if match}
 
 
-def read(src: Path, build: Path, data: Path, objects: Container[str], log: Path) -> Counts:
+def read(src: Path, build: Path, data: Path, objects: Container[str], log: Path,
+         branches: bool = True) -> Counts:
     """The counts of these objects, from the boot that wrote to `data`. HostError if there are none.
 
     What else was counted (CONFIG_GCOV is for all of the host side of arch/um) is removed.
@@ -61,7 +62,8 @@ def read(src: Path, build: Path, data: Path, objects: Container[str], log: Path)
     if not gcda:
         raise HostError("the kernel ended without writing its counts (.gcda)",
                         "see how it ended; a kernel that panics or is killed writes none", log)
-    argv = ["gcov", "--json-format", "--stdout", "--branch-probabilities", *gcda]
+    argv = ["gcov", "--json-format", "--stdout",
+            *(["--branch-probabilities"] if branches else []), *gcda]
     done = run(argv, cwd=data, env=clean_env())
     if done.returncode:
         raise HostError("gcov failed: %s" % done.stderr.decode("utf-8", "replace").strip(),
