@@ -151,7 +151,8 @@ class ZshTest(unittest.TestCase):
     SCRIPT = r'''
 zmodload zsh/zpty
 zpty z zsh -f -i
-zpty -w z 'PS1= ; fpath=($FPATH_OF $fpath); autoload -U compinit; compinit -u -D; LISTMAX=0'
+zpty -w z 'PS1= ; fpath=($FPATH_OF $fpath); autoload -U compinit; compinit -u -D'
+zpty -w z 'LISTMAX=0 LINES=200'
 zpty -w z 'stty cols 200 rows 200; bindkey "^I" list-choices; print REA""DY'
 zpty -r -m z out '*READY*'
 zpty -w -n z "$LINE"$'\t'

@@ -12,8 +12,9 @@ import traceback
 from types import FrameType
 from typing import Any, Callable, Dict, List, Optional
 
-from . import (__version__, bench, ci_matrix, clean, commit_range, completion, coverage, doctor,
-               export, gdb, hook, list_command, manual, mutants, report_command, run_command, shell)
+from . import (__version__, affected, bench, ci_matrix, clean, commit_range, completion, coverage,
+               doctor, export, gdb, hook, list_command, manual, mutants, report_command,
+               run_command, shell)
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -120,6 +121,7 @@ def make_parser() -> argparse.ArgumentParser:
     runner = command("run", run_command.run, "Build if needed, run the suites, judge.")
     run_arguments(runner)
     commit_range.arguments(runner)
+    affected.arguments(runner)
     run_arguments(command("exec", run_command.execute, "Run the kernel that was built last."))
     command("build", run_command.build, "Prepare the tree and build the kernel.")
     lists = command("list", list_command.main, "List tests, or a table of this project.")

@@ -13,7 +13,7 @@ import argparse
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Dict, Iterator, Optional
+from typing import Any, Dict, Iterator, Optional
 
 from . import source as sources
 from .boot import DEFAULT_TIMEOUT, NEED_BYTES, Launcher
@@ -42,6 +42,7 @@ class Context:
         self.trace = ROOT / "tests" / "trace"
         self.seconds: Dict[str, float] = {"sync": 0.0, "build": 0.0, "run": 0.0}
         self.prepared: Optional[Prepared] = None
+        self.affected: Dict[str, Any] = {}      # what --json says of it
         self._support: Optional[Support] = None
         self._cache: Optional[Path] = None
 
@@ -68,7 +69,7 @@ class Context:
         return sources.choose(
             self.args.kernel, self.support, self.cache, self.console,
             rev=getattr(self.args, "rev", None), staged=getattr(self.args, "staged", False),
-            update=getattr(self.args, "update", False))
+            update=getattr(self.args, "update", False), since=getattr(self.args, "since", None))
 
     @contextmanager
     def tree(self, below: str = "trees") -> Iterator[Prepared]:

@@ -14,7 +14,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from pathlib import Path
-from typing import Iterable, List, Optional, Tuple
+from typing import FrozenSet, Iterable, List, Optional, Tuple
 
 from .cache import write_text
 from .errors import IncompleteError, UsageError
@@ -34,6 +34,12 @@ class Run:
     variant: str
     glob: Optional[str]
     slow: bool
+    suites: Optional[FrozenSet[str]] = None     # no others; None: all
+
+    def asks_for(self, name: str) -> bool:
+        """Is a test of this name to run, as far as its name says?"""
+        return matches_glob(name, self.glob) and (
+            self.suites is None or name.partition(".")[0] in self.suites)
 
 
 @dataclass(frozen=True)
@@ -42,7 +48,7 @@ class Entry:
     conditions: Tuple[str, ...]
 
     def applies(self, run: Run) -> bool:
-        return matches_glob(self.name, run.glob) and all(
+        return run.asks_for(self.name) and all(
             holds(condition, run) for condition in self.conditions)
 
 

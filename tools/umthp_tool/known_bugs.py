@@ -166,7 +166,7 @@ def to_boot(bugs: Sequence[Bug], run: expected.Run,
     """
     return [(bug, case) for bug in bugs if bug.own_boot and bug.applies(run)
             for case in bug.cases
-            if expected.matches_glob(case, run.glob) and _exists(case, run, entries)]
+            if run.asks_for(case) and _exists(case, run, entries)]
 
 
 def _exists(case: str, run: expected.Run, entries: Sequence[expected.Entry]) -> bool:

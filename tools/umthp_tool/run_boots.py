@@ -8,14 +8,17 @@ import os
 import time
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Callable, List, Optional, Sequence, Tuple
 
 from . import report
 from .boot import NEED_BYTES, Boot, Launcher
+from .boot_plan import ALL, Plan
 from .build import Kernel
 from .cache import make_dir
 from .context import Context
+from .early_report import EarlyReport
 from .errors import HostError
 from .known_bugs import OWN_BOOT_SECONDS, Bug
 from .process import quoted
@@ -31,10 +34,10 @@ class Made:
     own: List[Tuple[Bug, str, Boot]] = field(default_factory=list)     # for this bug and case
 
 
-def filters(glob: Optional[str], slow: bool) -> List[str]:
-    """Kernel command line for what is to run."""
+def filters(glob: Optional[str], slow: bool, without: Sequence[str] = ()) -> List[str]:
+    """Kernel command line for what is to run; nothing of these modules."""
     args = ["kunit.filter_glob=" + glob] if glob else []
-    return args + [NO_BENCH if slow else NO_SLOW]
+    return args + [",module!=".join([NO_BENCH if slow else NO_SLOW, *without])]
 
 
 def _added(args: argparse.Namespace) -> List[str]:
@@ -42,9 +45,10 @@ def _added(args: argparse.Namespace) -> List[str]:
     return [word for words in args.kernel_args for word in words.split()]
 
 
-def _asked(args: argparse.Namespace, glob: Optional[str] = None) -> List[str]:
+def _asked(args: argparse.Namespace, glob: Optional[str] = None,
+           without: Sequence[str] = ()) -> List[str]:
     """Kernel command line of a boot of this run; `glob` in the place of the user's."""
-    return filters(glob or args.glob, args.slow) + _added(args)
+    return filters(glob or args.glob, args.slow, without) + _added(args)
 
 
 def _asked_alone(args: argparse.Namespace, bug: Bug, case: str) -> List[str]:
@@ -73,24 +77,21 @@ def list_tests(kernel: Kernel, launcher: Launcher, log: Path,
 
 def boots(kernel: Kernel, context: Context, args: argparse.Namespace,
           own: Sequence[Tuple[Bug, str]],
-          watch: Optional[Callable[[str], object]] = None) -> Made:
+          watch: Optional[Callable[[str], object]] = None, plan: Plan = ALL) -> Made:
     """Make all boots of a run.
 
     watch: gets each line of the log of a single boot, and may end it (boot.STOP).
     """
-    jobs = args.jobs or len(os.sched_getaffinity(0))
-    at_once = min(jobs, (jobs if args.isolate else 1) + len(own))
+    jobs = at_most(args)
+    at_once = min(jobs, (jobs if args.isolate else len(plan.parts)) + len(own))
     launcher = context.launcher(need=NEED_BYTES * at_once)
     logs = context.log_dir(kernel.prepared)
     name = "run-" + kernel.variant
     work: List[Callable[[], Boot]] = []
     if args.isolate:
-        work += _isolated(kernel, context, args, launcher, logs / name)
+        work += _isolated(kernel, context, args, launcher, logs / name, plan)
     else:
-        on_line = _progress(context, watch)
-        work.append(lambda: launcher.boot(
-            kernel.binary, launcher.arguments(_asked(args)),
-            logs / (name + ".log"), on_line=on_line))
+        work += _parts(kernel, context, args, launcher, logs / name, plan, watch)
     count = len(work)
     directory = _emptied(logs / (name + "-known-bugs"))
     for bug, case in own:
@@ -107,6 +108,26 @@ def boots(kernel: Kernel, context: Context, args: argparse.Namespace,
     return Made(made[:count], [(*which, boot) for which, boot in zip(own, made[count:])])
 
 
+def at_most(args: argparse.Namespace) -> int:
+    """How many boots may run at once."""
+    return args.jobs or len(os.sched_getaffinity(0))
+
+
+def _parts(kernel: Kernel, context: Context, args: argparse.Namespace, launcher: Launcher,
+           base: Path, plan: Plan,
+           watch: Optional[Callable[[str], object]]) -> List[Callable[[], Boot]]:
+    """The boots of a plan, in its order."""
+    several = _emptied(base.with_name(base.name + "-parts"))
+    work: List[Callable[[], Boot]] = []
+    for number, part in enumerate(plan.parts, 1):
+        log = several / ("%d.log" % number) if len(plan.parts) > 1 \
+            else base.with_name(base.name + ".log")
+        on_line = _progress(context, EarlyReport(context.console) if part.first else watch)
+        arguments = launcher.arguments(_asked(args, part.glob, part.without))
+        work.append(partial(launcher.boot, kernel.binary, arguments, log, on_line=on_line))
+    return work
+
+
 def _progress(context: Context,
               watch: Optional[Callable[[str], object]]) -> Callable[[str], object]:
     started = time.monotonic()
@@ -120,9 +141,11 @@ def _progress(context: Context,
 
 
 def _isolated(kernel: Kernel, context: Context, args: argparse.Namespace, launcher: Launcher,
-              base: Path) -> List[Callable[[], Boot]]:
-    """One boot for each suite or test that the filters let through."""
+              base: Path, plan: Plan) -> List[Callable[[], Boot]]:
+    """One boot for each suite or test that the filters and the plan let through."""
     names = list_tests(kernel, launcher, base.with_name(base.name + "-list.log"), _asked(args))
+    names = [name for name in names if plan.only is None or name.split(".")[0] in plan.only]
+    names.sort(key=lambda name: name.split(".")[0] not in plan.early)
     globs = names if args.isolate == "test" else list(dict.fromkeys(
         test.split(".")[0] for test in names))
     directory = _emptied(base.with_name(base.name + "-isolated"))

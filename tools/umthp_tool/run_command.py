@@ -5,12 +5,13 @@ from __future__ import annotations
 import argparse
 import time
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
 
-from . import (commit_range, config, doctor, expected, kept, known_bugs, report, report_json,
-               report_junit, run_boots, stack_trace, verdict)
-from .boot import Boot
+from . import (affected, commit_range, config, doctor, expected, host_memory, kept, known_bugs,
+               report, report_json, report_junit, run_boots, stack_trace, verdict)
+from .boot import NEED_BYTES, Boot
+from .boot_plan import ALL, Plan
 from .build import Kernel
 from .context import Context
 from .errors import EXIT_PASS, HostError, UmthpError, bisect_code
@@ -46,6 +47,8 @@ def _check_arguments(args: argparse.Namespace, context: Context) -> None:
 
 def run(args: argparse.Namespace, context: Context) -> int:
     """umthp run: prepare, build, boot, judge, report."""
+    if hasattr(args, "affected"):
+        affected.check_arguments(args)
     if getattr(args, "range", None):
         _check_arguments(args, context)
         tables = _tables(args, context)
@@ -75,8 +78,11 @@ def _run_one_of(opened: ContextManager[Kernel], args: argparse.Namespace,
         tables = _tables(args, context)
         with opened as kernel:
             if args.dry_run:
+                if getattr(args, "affected", False):
+                    context.console.note("what is affected is known when the tree has been read; "
+                                         "these are the commands for all suites")
                 run_boots.show_commands(kernel, context, args,
-                                        _own_boots(kernel, args, tables) or [])
+                                        _own_boots(_asked(kernel, args), args, tables) or [])
                 return EXIT_PASS
             return _run_kernel(kernel, context, args, tables)
     except UmthpError as error:
@@ -95,25 +101,26 @@ def _asked(kernel: Kernel, args: argparse.Namespace) -> expected.Run:
     return expected.Run(kernel.prepared.version, kernel.variant, args.glob, args.slow)
 
 
-def _own_boots(kernel: Kernel, args: argparse.Namespace,
+def _own_boots(asked: expected.Run, args: argparse.Namespace,
                by: Tables) -> "Optional[List[tuple[known_bugs.Bug, str]]]":
     """The bugs that get a boot of their own, and their cases; None if nobody wants to wait."""
     if not (args.own_boots or args.slow or args.glob):
         return None
-    return known_bugs.to_boot(by.bugs, _asked(kernel, args), by.entries)
+    return known_bugs.to_boot(by.bugs, asked, by.entries)
 
 
 def judged(kernel: Kernel, context: Context, args: argparse.Namespace, by: Tables,
-           watch: Optional[Callable[[str], object]] = None,
+           watch: Optional[Callable[[str], object]] = None, plan: Plan = ALL,
            ) -> "tuple[List[Boot], verdict.Verdict]":
     """Boot what args ask for, and judge it: what a run of a kernel is, for every command.
 
     watch: as of run_boots.boots(). Nothing is asked of known bugs that need a boot of their own
     then: who ends a boot early wants to know of the first failure only.
     """
-    own = None if watch else _own_boots(kernel, args, by)
-    made = run_boots.boots(kernel, context, args, own or [], watch)
-    return made.boots, verdict.judge(kernel.prepared.src, made.boots, _asked(kernel, args),
+    asked = replace(_asked(kernel, args), suites=plan.only)
+    own = None if watch else _own_boots(asked, args, by)
+    made = run_boots.boots(kernel, context, args, own or [], watch, plan)
+    return made.boots, verdict.judge(kernel.prepared.src, made.boots, asked,
                                      by.entries, by.bugs, None if own is None else made.own)
 
 
@@ -121,7 +128,7 @@ def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace,
                 by: Tables) -> int:
     console = context.console
     start = time.monotonic()
-    made, result = _alive(kernel, context, args, by)
+    made, result = _alive(kernel, context, args, by, _plan(kernel, context, args, by))
     context.seconds["run"] = time.monotonic() - start
     result.seconds = context.seconds["run"]
     console.step("run", report.summary(result), context.seconds["run"])
@@ -129,18 +136,46 @@ def _run_kernel(kernel: Kernel, context: Context, args: argparse.Namespace,
         console.detail("not in the list of expected tests: %s" % name)
     if result.splats:
         stack_trace.attach(result, kernel, context.builder())
-    report.show(result, console, _command(args), "(%s, %s, %.1fs)" % (
-        kernel.prepared.version, kernel.variant, sum(context.seconds.values())))
+    report.show(result, console, _command(args), "(%s, %s%s, %.1fs)" % (
+        kernel.prepared.version, kernel.variant,
+        ", only what is affected" if context.affected.get("only") else "",
+        sum(context.seconds.values())))
     if args.write_expected:
         _write_expected(result, kernel, context, args)
     _write_reports(args, context, result, None, result.exit_code)
     return bisect_code(result.exit_code) if args.bisect else result.exit_code
 
 
-def _alive(kernel: Kernel, context: Context, args: argparse.Namespace,
-           by: Tables) -> "tuple[List[Boot], verdict.Verdict]":
+def _plan(kernel: Kernel, context: Context, args: argparse.Namespace, by: Tables) -> Plan:
+    """What runs, and what of it first. NothingError, if --affected has nothing to run."""
+    if not hasattr(args, "since") or args.glob or args.write_expected or args.bisect:
+        return ALL
+    choice = affected.choose(kernel, context, args.slow, by.entries, args.since, args.rev)
+    if choice.map is not None or args.affected:
+        context.affected = choice.document(args.affected)
+    if args.affected:
+        affected.show(choice, context.console)
+        affected.check_anything(choice)
+    elif choice.suites and not choice.all_suites:
+        context.console.step("order", "%d of %d suites reach what has changed against %s: first"
+                             % (len(choice.suites), len(choice.modules), choice.against))
+    return affected.plan(choice, args.affected, run_boots.at_most(args), _room_for_two(),
+                         args.slow)
+
+
+def _room_for_two() -> bool:
+    """Would two boots at once go where one would?"""
+    try:
+        places = [host_memory.choose(count * NEED_BYTES)[0].directory for count in (1, 2)]
+    except HostError:
+        return False
+    return places[0] == places[1]
+
+
+def _alive(kernel: Kernel, context: Context, args: argparse.Namespace, by: Tables,
+           plan: Plan = ALL) -> "tuple[List[Boot], verdict.Verdict]":
     """judged(), of a host that can run UML."""
-    made, result = judged(kernel, context, args, by)
+    made, result = judged(kernel, context, args, by, plan=plan)
     if any(boot.returncode for boot in made) and not result.cases:
         _explain_dead_boot(made)
     return made, result
@@ -195,6 +230,8 @@ def _document(args: argparse.Namespace, context: Context, result: Optional[verdi
     document.update(source=prepared.described if prepared else "", glob=args.glob or "",
                     slow=bool(args.slow), kernel_args=args.kernel_args,
                     ended=time.strftime("%Y-%m-%dT%H:%M:%SZ", time.gmtime()))
+    if context.affected:
+        document["affected"] = context.affected
     return document
 
 
@@ -204,7 +241,9 @@ def _write_reports(args: argparse.Namespace, context: Context,
     document = _document(args, context, result, error, exit_code)
     if args.json:
         report_json.write(document, args.json)
-    if context.prepared and not args.glob and not args.write_expected:
+    whole = not args.glob and not args.write_expected and (
+        not getattr(args, "affected", False) or context.affected.get("all"))
+    if context.prepared and whole:
         kept.keep(kept.verdict_path(context.log_dir(context.prepared), args.variant), document)
     if args.junit:
         tree = report_junit.tree(result) if result else report_junit.error_tree(error) \

@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 from pathlib import Path
-from typing import List
+from typing import List, Optional
 
 from . import overlay, series
 from .cache import make_dir, read_json, write_json
@@ -46,6 +46,7 @@ class Prepared:
     note: str           # what became of the series
     git: Git
     moved: bool = False     # the shadow was compared with the tree and moved just now
+    before: Optional[str] = None    # the commit that the source is a change of
 
 
 def prepare(source: Source, home: Path, support: Support, layout: Layout,
@@ -72,7 +73,8 @@ def prepare(source: Source, home: Path, support: Support, layout: Layout,
         write_json(git.dir / "prepared.json",
                    {"key": key, "version": version, "tree": tree, "note": note})
     moved = move(git, src, tree, console)
-    return Prepared(home, src, tree, found.tree, version, found.described, note, git, moved)
+    return Prepared(home, src, tree, found.tree, version, found.described, note, git, moved,
+                    found.before)
 
 
 def last(home: Path, source: Source) -> Prepared:

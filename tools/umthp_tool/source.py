@@ -36,6 +36,7 @@ class SourceTree:
     described: str      # for people: package and version, or path and what is edited
     git: Git            # the repository that has the tree
     base: Optional[str] = None      # the commit that it is an edit of, if it is one
+    before: Optional[str] = None    # the commit that it is a change of, if it is known
 
 
 class Source:
@@ -196,9 +197,12 @@ class Directory(Source):
     """A kernel tree of the user's, under git or not."""
 
     def __init__(self, path: Path, console: Console, rev: Optional[str] = None,
-                 staged: bool = False, handed: Optional[HandedIndex] = None) -> None:
+                 staged: bool = False, handed: Optional[HandedIndex] = None,
+                 since: Optional[str] = None) -> None:
+        """since: a commit; what has changed since then counts as the change."""
         self.path = path
         self.handed = handed
+        self.since = since
         self.console = console
         self.rev = rev
         self.staged = staged
@@ -218,39 +222,44 @@ class Directory(Source):
     def read(self, git_dir: Path) -> SourceTree:
         if self.handed:
             work = GitWorkTree.of_hook(self.handed, git_dir, self.console)
-            return SourceTree(*work.staged(), work.git, work.head())
+            head = work.head()
+            return SourceTree(*work.staged(), work.git, head, head)
         work = GitWorkTree.find(self.path, git_dir, self.console)
         if work is None:
-            if self.rev or self.staged:
-                raise UsageError("%s is not a git tree: --rev and --staged need one" % self.path,
+            if self.rev or self.staged or self.since:
+                raise UsageError("%s is not a git tree: --rev, --staged and --since need one"
+                                 % self.path,
                                  "leave the option out to test the files as they are")
             plain = PlainTree(self.path, git_dir, self.console)
             return SourceTree(plain.snapshot(), str(self.path), plain.git)
+        since = work.resolved(self.since) if self.since else None
         if self.rev:
-            return SourceTree(*work.commit(self.rev), work.git)
+            return SourceTree(*work.commit(self.rev), work.git,
+                              before=since or work.parent(self.rev))
         if self.staged:
             tree, described = work.staged()
         else:
             tree, described = work.snapshot()
-        return SourceTree(tree, described, work.git, work.head())
+        head = work.head()
+        return SourceTree(tree, described, work.git, head, since or head)
 
 
 def choose(kernel: Optional[str], support: Support, cache: Path, console: Console, *,
            rev: Optional[str] = None, staged: bool = False, update: bool = False,
-           cwd: Optional[Path] = None) -> Source:
+           cwd: Optional[Path] = None, since: Optional[str] = None) -> Source:
     """The source that the command line means; `kernel` is the value of --kernel."""
     if kernel is None:
         here = enclosing_kernel_tree(cwd or Path.cwd())
         if here is not None:
-            return Directory(here, console, rev, staged)
-        if rev or staged:
-            raise UsageError("--rev and --staged need a git tree of the kernel",
+            return Directory(here, console, rev, staged, since=since)
+        if rev or staged or since:
+            raise UsageError("--rev, --staged and --since need a git tree of the kernel",
                              "cd to one, or name it with --kernel PATH")
         return Package(support.kernels[0], cache, console, update)
     entry = support.package(kernel)
     if entry is not None and (os.sep not in kernel):
-        if rev or staged:
-            raise UsageError("--rev and --staged need a git tree, not a package",
+        if rev or staged or since:
+            raise UsageError("--rev, --staged and --since need a git tree, not a package",
                              "use --kernel PATH")
         return Package(entry, cache, console, update)
     path = Path(kernel).expanduser()
@@ -265,7 +274,7 @@ def choose(kernel: Optional[str], support: Support, cache: Path, console: Consol
         if not is_kernel_tree(path):
             raise UsageError("%s is not a Linux source tree (no Kbuild, mm/huge_memory.c)" % path,
                              "cd to one, or use --kernel %s" % support.kernels[0].package)
-        return Directory(path, console, rev, staged)
+        return Directory(path, console, rev, staged, since=since)
     if stat.S_ISREG(mode):
         return Tarball(path, cache, console)
     raise UsageError("--kernel %s is neither a directory nor a tarball" % kernel,

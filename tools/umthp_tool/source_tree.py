@@ -116,13 +116,24 @@ class GitWorkTree:
                              "resolve the conflict and `git add` them first") from error
         return tree, "%s  staged on %s" % (self.top, self._name(self.head()))
 
-    def commit(self, rev: str) -> Tuple[str, str]:
+    def resolved(self, rev: str) -> str:
         try:
-            commit = self.ask("rev-parse", "--verify", "--quiet", "--end-of-options",
-                              rev + "^{commit}").decode().strip()
+            return self.ask("rev-parse", "--verify", "--quiet", "--end-of-options",
+                            rev + "^{commit}").decode().strip()
         except GitFailed as error:
             raise UsageError("%s is not a commit of %s" % (rev, self.top),
                              "git -C %s log --oneline shows some" % self.top) from error
+
+    def parent(self, rev: str) -> Optional[str]:
+        """The first one; None of a commit without any."""
+        try:
+            return self.ask("rev-parse", "--verify", "--quiet", "--end-of-options",
+                            rev + "^{commit}^1").decode().strip()
+        except GitFailed:
+            return None
+
+    def commit(self, rev: str) -> Tuple[str, str]:
+        commit = self.resolved(rev)
         tree = self.ask("rev-parse", commit + "^{tree}").decode().strip()
         return tree, "%s  %s" % (self.top, self._name(commit))
 
