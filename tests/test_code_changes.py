@@ -38,30 +38,30 @@ class LinesTest(unittest.TestCase):
 
     def test_changed_line_has_the_suites_that_executed_it(self):
         self.check('ret = -22;', 'ret = -11;', 'a', [9])
-        self.check('drop(folio);', 'drop(0);', 'b', [15])
-        self.check('ret = unmap(folio);', 'ret = 0;', 'ab', [18])
-        self.check('next(folio);', 'next(0);', '', [16])
+        self.check('drop(folio);', 'drop(0);', 'b', [17])
+        self.check('ret = unmap(folio);', 'ret = 0;', 'ab', [20])
+        self.check('next(folio);', 'next(0);', '', [18])
 
     def test_each_line_of_a_changed_block_has_its_own(self):
         changes = self.check('drop(folio); /* b */\n\t\tnext(folio);',
-                             'drop(0); /* b */\n\t\tnext(0);', 'b', [15, 16])
+                             'drop(0); /* b */\n\t\tnext(0);', 'b', [17, 18])
         self.assertEqual([sorted(change.suites) for change in changes], [['b'], []])
 
     def test_new_line_has_those_of_its_block(self):
         self.check('\t\tgoto out;', '\t\tlog();\n\t\tgoto out;', 'a', [10])
-        self.check('\t\tnext(folio);', '\t\tlog();\n\t\tnext(folio);', 'ab', [16])
-        self.check('\t\t\tdrop(', '\t\t\tlog();\n\t\t\tdrop(', 'b', [15])
+        self.check('\t\tnext(folio);', '\t\tlog();\n\t\tnext(folio);', 'ab', [18])
+        self.check('\t\t\tdrop(', '\t\t\tlog();\n\t\t\tdrop(', 'b', [17])
 
     def test_new_line_at_the_end_of_a_loop_is_reached_without_the_line_before_it(self):
         self.check('\t\tnext(folio); /* - */\n', '\t\tnext(folio); /* - */\n\t\tlog();\n', 'ab')
 
     def test_new_line_outside_of_blocks_has_those_of_the_function(self):
-        self.check('\tret = unmap', '\tlog();\n\tret = unmap', 'abx', [18])
+        self.check('\tret = unmap', '\tlog();\n\tret = unmap', 'abx', [20])
         self.check('\tint ret;', '\tint ret, more;', 'abx', [7])
         self.check('int order)\n', 'long order)\n', 'abx', [5])
 
     def test_later_line_of_a_statement_has_those_of_the_statement(self):
-        self.check('\t\t\t order))', '\t\t\t order + 1))', 'ab', [14])
+        self.check('\t\t\t order))', '\t\t\t order + 1))', 'b', [16])
 
     def test_line_that_is_gone(self):
         changes = self.check('\t\tret = -22; /* a */\n', '', 'a', [])
@@ -71,9 +71,11 @@ class LinesTest(unittest.TestCase):
         """The new line is in the place of one that only some execute, but all come to it."""
         self.check('\t\tret = -22; /* a */\n\t\tgoto out; /* a */\n',
                    '\t}\n\tif (order) {\n', 'abx')
+        self.check('\t\tret = -22; /* a */\n', '\tlog();\n', 'abx')
 
     def test_brace_has_those_of_what_it_closes(self):
         self.check('\t\tgoto out; /* a */\n\t}\n', '\t\tgoto out; /* a */\n', 'abx')
+        self.check('drop(folio); /* b */\n', 'drop(folio); /* b */\n\t\t}\n', 'b')
 
     def test_preprocessor_line_and_label_have_those_of_the_function(self):
         self.check('\t\tgoto out;', '#ifdef X\n\t\tgoto out;', 'abx')
@@ -123,16 +125,19 @@ class LinesTest(unittest.TestCase):
         self.assertEqual(self.compare('int gap', 'int gap, more').everywhere,
                          ['x.c:2 is outside of functions'])
         self.assertEqual(self.compare('#endif\n', '#endif\nint last;\n').everywhere,
-                         ['x.c:34 is outside of functions'])
+                         ['x.c:36 is outside of functions'])
 
     def test_kernel_has_moved_on_since_the_map(self):
         """Line numbers and other lines differ, the changed lines are found by what is around."""
         now = 'int a, b;\n\n' + SPLIT.replace('goto out;', 'log();\n\t\tgoto out;')
         self.check('ret = -22;', 'ret = -11;', 'a', [11], before=now)
-        self.check('drop(folio)', 'drop(0)', 'b', [18], before=now)
+        self.check('drop(folio)', 'drop(0)', 'b', [20], before=now)
         # A line that the map does not have, or that is new between such: the function counts.
         self.check('log()', 'gol()', 'abx', before=now)
         self.check('\t\tlog();', '\t\tgol();\n\t\tlog();', 'abx', before=now)
+        # Or where the map has one that is gone since.
+        now = SPLIT.replace('\t\tgoto out; /* a */\n', '')
+        self.check('-22; /* a */\n', '-22; /* a */\n\t\tlog();\n', 'abx', before=now)
         made = self.compare('folio + 1', 'folio', before=REMAP)
         self.assertEqual(made.everywhere, ['x.c:memremap_pages() is not in the map'])
 

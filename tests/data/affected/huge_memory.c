@@ -10,7 +10,9 @@ static int __folio_split(int folio, int order)
 		goto out; /* a */
 	}
 	while (order--) { /* ab */
-		if (gone(folio, /* ab */
+		if (skip(folio)) /* ab */
+			continue; /* a */
+		if (gone(folio, /* b */
 			 order))
 			drop(folio); /* b */
 		next(folio); /* - */
