@@ -49,10 +49,25 @@ static unsigned int order_by_address(unsigned int page, unsigned int split_at,
 {
 	unsigned int order = max_t(unsigned int, fls(page ^ split_at), 1) - 1;
 
-	if (page >> new_order == split_at >> new_order)
-		return new_order;
-	/* There are no anonymous folios of order 1. */
-	return order == 1 ? 0 : order;
+	return page >> new_order == split_at >> new_order ? new_order : order;
+}
+
+static void split_by_address(struct thp_split_layout *layout, unsigned int old_order,
+			     unsigned int new_order, unsigned int split_at, bool has_order_1)
+{
+	unsigned int page = 0;
+
+	memset(layout, 0, sizeof(*layout));
+	while (page < 1U << old_order) {
+		unsigned int order = order_by_address(page, split_at, new_order);
+
+		if (order == 1 && !has_order_1)
+			order = 0;
+		layout->parts[layout->nr_parts].offset = page;
+		layout->parts[layout->nr_parts].order = order;
+		layout->nr_parts++;
+		page += 1U << order;
+	}
 }
 
 /**
@@ -62,20 +77,27 @@ static unsigned int order_by_address(unsigned int page, unsigned int split_at,
  * @new_order: order of the part that has @split_at; 0, or 2..@old_order - 1
  * @split_at: a page, counted from the first one of the folio
  *
- * Everything else is left as large as it can be (folio_split()).
+ * Everything else is left as large as it can be (folio_split()). There are no
+ * anonymous folios of order 1.
  */
 void thp_split_oracle_non_uniform(struct thp_split_layout *layout, unsigned int old_order,
 				  unsigned int new_order, unsigned int split_at)
 {
-	unsigned int page = 0;
+	split_by_address(layout, old_order, new_order, split_at, false);
+}
 
-	memset(layout, 0, sizeof(*layout));
-	while (page < 1U << old_order) {
-		unsigned int order = order_by_address(page, split_at, new_order);
-
-		layout->parts[layout->nr_parts].offset = page;
-		layout->parts[layout->nr_parts].order = order;
-		layout->nr_parts++;
-		page += 1U << order;
-	}
+/**
+ * thp_split_oracle_non_uniform_file() - the same of a folio in the page cache
+ * @layout: where to write
+ * @old_order: order of the folio, up to HPAGE_PMD_ORDER
+ * @new_order: order of the part that has @split_at, up to @old_order - 1
+ * @split_at: a page, counted from the first one of the folio
+ *
+ * Files have folios of order 1.
+ */
+void thp_split_oracle_non_uniform_file(struct thp_split_layout *layout,
+				       unsigned int old_order, unsigned int new_order,
+				       unsigned int split_at)
+{
+	split_by_address(layout, old_order, new_order, split_at, true);
 }
