@@ -9,7 +9,6 @@
 #include <linux/ioport.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
-#include <linux/sizes.h>
 
 #include "fake_zone_device.h"
 #include "thp_fail_alloc.h"
