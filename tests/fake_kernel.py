@@ -13,6 +13,7 @@ import stat
 import subprocess
 import sys
 import tempfile
+import time
 import unittest
 from pathlib import Path
 from typing import Dict, List, Tuple
@@ -206,6 +207,25 @@ class FakeKernelCase(unittest.TestCase):
             self.assertRegex(result.stderr, r'(?m)^error: \S')
             self.assertRegex(result.stderr, r'(?m)^fix:   \S')
         return result
+
+    def interrupted(self, number, waiting_for, *arguments):
+        """Start the command, send a signal once `waiting_for` says so; exit code and output."""
+        process = subprocess.Popen(self.command(*arguments), cwd=self.kernel,
+                                   env=self.environment(), stdin=subprocess.DEVNULL,
+                                   stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                                   start_new_session=True, encoding='utf-8')
+        deadline = time.monotonic() + 60
+        try:
+            while not waiting_for() and process.poll() is None:
+                self.assertLess(time.monotonic(), deadline)
+                time.sleep(0.005)
+            process.send_signal(number)
+            output, _ = process.communicate(timeout=60)
+        finally:
+            if process.poll() is None:
+                process.kill()
+        self.assertNotIn('Traceback', output)
+        return process.returncode, output
 
     def assert_no_child_is_left(self):
         for entry in Path('/proc').iterdir():

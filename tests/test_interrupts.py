@@ -12,24 +12,6 @@ from fake_kernel import FakeKernelCase
 
 class InterruptTest(FakeKernelCase):
 
-    def interrupt(self, number, waiting_for):
-        """Start a run, send a signal once `waiting_for` says so; the exit code."""
-        process = subprocess.Popen(self.command('run'), cwd=self.kernel, env=self.environment(),
-                                   stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                   stderr=subprocess.STDOUT, start_new_session=True,
-                                   encoding='utf-8')
-        deadline = time.monotonic() + 60
-        try:
-            while not waiting_for() and process.poll() is None and time.monotonic() < deadline:
-                time.sleep(0.005)
-            process.send_signal(number)
-            output, _ = process.communicate(timeout=60)
-        finally:
-            if process.poll() is None:
-                process.kill()
-        self.assertNotIn('Traceback', output)
-        return process.returncode, output
-
     def test_interrupted_boot_and_build_go_on_later(self):
         stages = (
             ('boot', lambda: self.set_boot('hang'),
@@ -44,7 +26,7 @@ class InterruptTest(FakeKernelCase):
                 with self.subTest(stage=name, signal=number.name):
                     shutil.rmtree(self.cache, ignore_errors=True)
                     slow()
-                    status, output = self.interrupt(number, reached)
+                    status, output = self.interrupted(number, reached, 'run')
                     self.assertEqual(status, 128 + number, output)
                     self.assertIn('interrupted by ' + number.name, output)
                     self.assert_no_child_is_left()
@@ -60,7 +42,8 @@ class InterruptTest(FakeKernelCase):
                 for count in range(300):
                     self.put(f'linux/mm/f{count}.c', f'int v{number};\n')
                 before = state.stat().st_mtime_ns
-                self.interrupt(signal.SIGKILL, lambda: state.stat().st_mtime_ns != before)
+                self.interrupted(signal.SIGKILL,
+                                 lambda: state.stat().st_mtime_ns != before, 'run')
                 self.expect(0, 'run')
                 got = {(self.shadow / f'mm/f{count}.c').read_text() for count in range(300)}
                 self.assertEqual(got, {f'int v{number};\n'})
