@@ -11,7 +11,7 @@ import argparse
 import re
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
+from typing import Any, Callable, Dict, FrozenSet, Iterator, List, Optional, Sequence, Tuple
 
 from . import boot_plan, code_changes, expected, suite_list, suite_map
 from .build import Kernel
@@ -271,7 +271,7 @@ def _show_unreached(change: Change, console: Console) -> None:
         console.say("    and %d more lines" % (len(numbers) - MAX_LINES))
 
 
-def plan(choice: Choice, only: bool, jobs: int, room_for_two: bool,
+def plan(choice: Choice, only: bool, jobs: int, room_for_two: Callable[[], bool],
          slow: bool) -> boot_plan.Plan:
     """The boots of a run. only: of --affected; else all suites, those that are concerned first.
 
@@ -284,6 +284,6 @@ def plan(choice: Choice, only: bool, jobs: int, room_for_two: bool,
         return boot_plan.Plan(tuple(boot_plan.cover(choice.suites, choice.modules)),
                               only=choice.suites)
     parts = boot_plan.first_and_rest(choice.suites, choice.modules) \
-        if choice.suites and (jobs > 1 and room_for_two or slow) else []
+        if choice.suites and (jobs > 1 and room_for_two() or slow) else []
     return boot_plan.Plan(tuple(parts), early=choice.suites) if parts \
         else boot_plan.Plan(boot_plan.ALL.parts, early=choice.suites)

@@ -11,7 +11,7 @@ import re
 from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from os.path import commonprefix
-from typing import AbstractSet, Dict, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
+from typing import AbstractSet, FrozenSet, Iterator, List, Mapping, Optional, Sequence, Tuple
 
 MAX_WITHOUT = 980
 # How many places of a name, at its beginning and at its end, a glob may look at.
@@ -132,8 +132,3 @@ def first_and_rest(wanted: AbstractSet[str], modules: Mapping[str, str]) -> List
     best = min(found, key=lambda one: one[0])[1]
     left_out = sorted({modules[suite] for suite in best.suites(modules)})
     return [best, Part(None, tuple(left_out))]
-
-
-def suites_of(parts: Sequence[Part], modules: Mapping[str, str]) -> Dict[str, int]:
-    """How many of the boots run each suite."""
-    return {suite: sum(suite in part.suites(modules) for part in parts) for suite in modules}

@@ -159,7 +159,7 @@ def _plan(kernel: Kernel, context: Context, args: argparse.Namespace, by: Tables
     elif choice.suites and not choice.all_suites:
         context.console.step("order", "%d of %d suites reach what has changed against %s: first"
                              % (len(choice.suites), len(choice.modules), choice.against))
-    return affected.plan(choice, args.affected, run_boots.at_most(args), _room_for_two(),
+    return affected.plan(choice, args.affected, run_boots.at_most(args), _room_for_two,
                          args.slow)
 
 
