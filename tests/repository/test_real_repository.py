@@ -33,17 +33,16 @@ CONTEXT = '\tselect ARCH_HAS_CACHE_LINE_SIZE\n'
 CONFLICT = '\tselect ARCH_HAS_CACHE_LINE_SIZE if 64BIT\n'
 GLOB = 'device_private_thp_split_unmapped'
 MINUTE = 60
-
+GIT = ('git', '-c', 'user.name=t', '-c', 'user.email=t@example.org')
 
 HOME = TREE.parent if TREE else Path()      # <cache>/trees/KEY
 CACHE = HOME.parent.parent
 
 
 def git(*arguments, cwd):
-    return subprocess.run(
-        ['git', '-c', 'user.name=t', '-c', 'user.email=t@example.org', *map(str, arguments)],
-        cwd=cwd, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, encoding='utf-8',
-        timeout=10 * MINUTE, check=True).stdout.strip()
+    return subprocess.run([*GIT, *map(str, arguments)], cwd=cwd, stdin=subprocess.DEVNULL,
+                          stdout=subprocess.PIPE, encoding='utf-8', timeout=10 * MINUTE,
+                          check=True).stdout.strip()
 
 
 def setUpModule():
@@ -141,10 +140,10 @@ class HookTest(RepositoryCase):
         self.addCleanup(self.umthp, 0, 'hook', 'uninstall')
 
     def try_commit(self, *arguments):
-        return subprocess.run(
-            ['git', '-c', 'user.name=t', '-c', 'user.email=t@example.org', 'commit', '-m', 'x',
-             *arguments], cwd=self.top, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT, encoding='utf-8', timeout=40 * MINUTE, check=False)
+        return subprocess.run([*GIT, 'commit', '-m', 'x', *arguments], cwd=self.top,
+                              stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT, encoding='utf-8', timeout=40 * MINUTE,
+                              check=False)
 
     def test_what_is_staged_decides(self):
         self.edit()
