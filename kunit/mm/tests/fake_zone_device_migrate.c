@@ -11,6 +11,7 @@
 #include <linux/highmem.h>
 #include <linux/mmap_lock.h>
 #include <linux/slab.h>
+#include <linux/string.h>
 
 #include "fake_zone_device_internal.h"
 
@@ -18,6 +19,9 @@ static struct fake_zdev *fake_zdev_driver(const struct fake_zdev_migration *m)
 {
 	return m->to ?: m->from;
 }
+
+/* What src and dst hold before migrate_vma_setup(): no page, but not 0 either. */
+#define FAKE_ZDEV_STALE_ENTRY	((u64)0x5a5a << MIGRATE_PFN_SHIFT)
 
 static unsigned long fake_zdev_entry_addr(const struct fake_zdev_migration *m,
 					  unsigned long entry)
@@ -173,8 +177,12 @@ fake_zdev_migration_init(struct kunit *test,
  */
 int fake_zdev_migration_setup(struct fake_zdev_migration *m)
 {
-	int ret = migrate_vma_setup(&m->args);
+	int ret;
 
+	/* A driver may hand in what an earlier migration has left in its arrays. */
+	memset64((u64 *)m->src, FAKE_ZDEV_STALE_ENTRY, m->nr_entries);
+	memset64((u64 *)m->dst, FAKE_ZDEV_STALE_ENTRY, m->nr_entries);
+	ret = migrate_vma_setup(&m->args);
 	if (!ret)
 		m->phase = FAKE_ZDEV_PHASE_SETUP;
 	return ret;
