@@ -53,6 +53,7 @@ static int memcg_params_init(struct kunit *test)
 static struct folio *fill_hole(struct kunit *test)
 {
 	struct thp_fixture *f = test->priv;
+	const struct mem_cgroup *charged_to;
 	struct folio *folio;
 	struct thp_state want;
 
@@ -62,7 +63,10 @@ static struct folio *fill_hole(struct kunit *test)
 						    FAKE_ZDEV_DST_AS_SOURCE));
 	folio = thp_fixture_folio_at(f, f->addr);
 	KUNIT_ASSERT_NOT_NULL(test, folio);
-	KUNIT_ASSERT_PTR_EQ(test, folio_memcg(folio), f->charge_to);
+	rcu_read_lock();
+	charged_to = folio_memcg(folio);
+	rcu_read_unlock();
+	KUNIT_ASSERT_PTR_EQ(test, charged_to, f->charge_to);
 	thp_fixture_track(f, &folio->page, HPAGE_PMD_ORDER, f->addr);
 	thp_fixture_fill_device(f, folio);
 #ifdef CONFIG_MEMCG
