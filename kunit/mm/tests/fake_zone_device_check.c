@@ -3,6 +3,7 @@
  * Fake device: is the pool what it must be, and do the struct pages agree?
  */
 #include <linux/bitmap.h>
+#include <linux/page-flags.h>
 
 #include "fake_zone_device_internal.h"
 
@@ -61,8 +62,12 @@ static void fake_zdev_check_live_block(const struct fake_zdev_chunk *chunk, unsi
 	if (!folio_ref_count(folio))
 		fake_zdev_found(found, "page %lu: in use, but refcount is 0",
 				chunk->first_idx + i);
+	/* A page that is not the first one of a folio has no order to look at. */
+	if (PageTail(&folio->page))
+		fake_zdev_found(found, "page %lu: in use, but not the head of a folio",
+				chunk->first_idx + i);
 	/* Without the callback the pool has not been told of splits. */
-	if (!chunk->zdev->params.no_folio_split && folio_order(folio) != order)
+	else if (!chunk->zdev->params.no_folio_split && folio_order(folio) != order)
 		fake_zdev_found(found, "page %lu: folio of order %u in a block of order %d",
 				chunk->first_idx + i, folio_order(folio), order);
 }
