@@ -169,8 +169,10 @@ static void count_leaf(struct mm_census *m, enum thp_kind kind, struct page *pag
 	 * Shmem, which no two mms share: there are no other files. Its PMDs need
 	 * no table to be split into.
 	 */
-	if (kind == THP_KIND_PRESENT && !folio_test_anon(page_folio(page))) {
+	if (kind != THP_KIND_DEVICE && !folio_test_anon(page_folio(page))) {
 		m->rss_shmem += nr;
+		if (kind == THP_KIND_MIGRATION)
+			return;
 		c->file_mapped += nr;
 		c->shmem_pmds += pmd ? nr : 0;
 		return;
