@@ -9,6 +9,7 @@
 
 #include "../internal.h"
 #include "thp_fixture.h"
+#include "thp_mm.h"
 
 static void put_child(void *mm)
 {
@@ -35,6 +36,7 @@ struct mm_struct *thp_fixture_fork(struct thp_fixture *f)
 	child = mm_alloc();
 	KUNIT_ASSERT_NOT_NULL(f->test, child);
 	KUNIT_ASSERT_EQ(f->test, 0, kunit_add_action_or_reset(f->test, put_child, child));
+	thp_mm_hide(child);
 	KUNIT_ASSERT_EQ(f->test, 0, dup_mmap(child, f->mm));
 	f->children[f->nr_children++] = child;
 	return child;

@@ -13,6 +13,21 @@
 #include "thp_mm.h"
 
 /**
+ * thp_mm_hide() - keep khugepaged from an address space
+ * @mm: address space that nothing is mapped in yet
+ *
+ * Whether it finds the memory of a test depends on how busy the machine is. There
+ * may be one: every write to one of the sysfs files for THPs starts its thread
+ * (start_stop_khugepaged()), and that is how shmem gets large folios. An mm with
+ * this flag is taken for one that khugepaged has in its list
+ * (__khugepaged_enter()), and one that isn't in the list is never looked at.
+ */
+void thp_mm_hide(struct mm_struct *mm)
+{
+	mm_flags_set(MMF_VM_HUGEPAGE, mm);
+}
+
+/**
  * thp_mm_new() - make an address space
  *
  * Context: process context
@@ -24,6 +39,7 @@ struct mm_struct *thp_mm_new(void)
 
 	if (!mm)
 		return NULL;
+	thp_mm_hide(mm);
 	mm->task_size = TASK_SIZE;
 	arch_pick_mmap_layout(mm, &current->signal->rlim[RLIMIT_STACK]);
 	return mm;

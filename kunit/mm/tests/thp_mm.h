@@ -7,6 +7,7 @@
 
 #include <kunit/test.h>
 
+void thp_mm_hide(struct mm_struct *mm);
 struct mm_struct *thp_mm_new(void);
 void thp_mm_attach(struct kunit *test);
 
