@@ -184,6 +184,7 @@ void thp_ledger_capture_folio(const struct thp_fixture *f, struct folio *folio,
 void thp_ledger_capture_leaves(const struct thp_fixture *f, struct folio *folio,
 			       struct thp_state *state);
 void thp_ledger_capture_totals(const struct thp_fixture *f, struct thp_state *state);
+s64 thp_ledger_node_stat(enum node_stat_item item);
 enum thp_kind thp_pmd_kind(pmd_t pmd);
 enum thp_kind thp_pte_kind(pte_t pte);
 

@@ -313,8 +313,14 @@ static s64 mthp_stat(unsigned int order, enum mthp_stat_item item)
 	return sum;
 }
 
-/* Exact: with what the CPUs have not yet folded into the node's counter */
-static s64 node_stat(enum node_stat_item item)
+/**
+ * thp_ledger_node_stat() - read a counter of the nodes
+ * @item: which
+ *
+ * Return: the sum over all nodes, exact: with what the CPUs have not yet folded
+ * into the node's counter.
+ */
+s64 thp_ledger_node_stat(enum node_stat_item item)
 {
 	struct pglist_data *pgdat;
 	s64 sum = 0;
@@ -370,12 +376,12 @@ void thp_ledger_capture_totals(const struct thp_fixture *f, struct thp_state *s)
 	s->irqs_off = irqs_disabled();
 	s->preempt = preempt_count();
 	capture_mm(f, s);
-	s->anon_mapped = node_stat(NR_ANON_MAPPED) - base->anon_mapped;
-	s->anon_thps = node_stat(NR_ANON_THPS) - base->anon_thps;
-	s->file_mapped = node_stat(NR_FILE_MAPPED) - base->file_mapped;
-	s->shmem = node_stat(NR_SHMEM) - base->shmem;
-	s->shmem_thps = node_stat(NR_SHMEM_THPS) - base->shmem_thps;
-	s->shmem_pmds = node_stat(NR_SHMEM_PMDMAPPED) - base->shmem_pmds;
+	s->anon_mapped = thp_ledger_node_stat(NR_ANON_MAPPED) - base->anon_mapped;
+	s->anon_thps = thp_ledger_node_stat(NR_ANON_THPS) - base->anon_thps;
+	s->file_mapped = thp_ledger_node_stat(NR_FILE_MAPPED) - base->file_mapped;
+	s->shmem = thp_ledger_node_stat(NR_SHMEM) - base->shmem;
+	s->shmem_thps = thp_ledger_node_stat(NR_SHMEM_THPS) - base->shmem_thps;
+	s->shmem_pmds = thp_ledger_node_stat(NR_SHMEM_PMDMAPPED) - base->shmem_pmds;
 	for (i = 0; i < THP_NR_ORDERS; i++) {
 		s->nr_anon[i] = mthp_stat(i, MTHP_STAT_NR_ANON) - base->nr_anon[i];
 		s->nr_part[i] = mthp_stat(i, MTHP_STAT_NR_ANON_PARTIALLY_MAPPED) -
