@@ -11,6 +11,7 @@
 #include <linux/swap.h>
 
 #include "../internal.h"
+#include "thp_file.h"
 #include "thp_fixture_system.h"
 #include "thp_split_oracle.h"
 
@@ -96,42 +97,8 @@ static int init_beyond(struct kunit *test)
 	return 0;
 }
 
-/* A part that is in the file is in the page cache, with its data, and nobody has it. */
-static void expect_kept(struct thp_fixture *f, struct address_space *mapping,
-			unsigned int offset, unsigned int order)
-{
-	const unsigned long flags = BIT(PG_locked) | BIT(PG_uptodate) | BIT(PG_dirty) |
-				    BIT(PG_lru) | BIT(PG_swapbacked);
-	const unsigned int nr = 1U << order;
-	struct folio *part = page_folio(f->first + offset);
-	unsigned int i, lost = 0, absent = 0;
-
-	KUNIT_EXPECT_PTR_EQ_MSG(f->test, &part->page, f->first + offset, "page %u", offset);
-	KUNIT_EXPECT_EQ_MSG(f->test, folio_order(part), order, "page %u", offset);
-	KUNIT_EXPECT_EQ_MSG(f->test, folio_ref_count(part), nr, "page %u", offset);
-	KUNIT_EXPECT_EQ_MSG(f->test, part->index, offset, "page %u", offset);
-	KUNIT_EXPECT_PTR_EQ_MSG(f->test, part->mapping, mapping, "page %u", offset);
-	KUNIT_EXPECT_EQ_MSG(f->test, part->flags.f & flags, flags & ~BIT(PG_locked),
-			    "page %u", offset);
-	for (i = 0; i < nr; i++) {
-		absent += xa_load(&mapping->i_pages, offset + i) != part;
-		lost += !thp_data_check(page_address(f->first + offset + i), offset + i);
-	}
-	KUNIT_EXPECT_EQ_MSG(f->test, absent, 0, "pages from %u on: not in the cache", offset);
-	KUNIT_EXPECT_EQ_MSG(f->test, lost, 0, "pages from %u on: without their data", offset);
-}
-
-static void expect_dropped(struct thp_fixture *f, struct address_space *mapping,
-			   unsigned int offset, unsigned int order)
-{
-	unsigned int i, left = 0;
-
-	for (i = 0; i < 1U << order; i++) {
-		left += !!xa_load(&mapping->i_pages, offset + i);
-		left += f->first[offset + i].mapping == mapping;
-	}
-	KUNIT_EXPECT_EQ_MSG(f->test, left, 0, "pages from %u on: beyond the end", offset);
-}
+/* A part that is in the file: it was written to. */
+#define KEPT	(BIT(PG_uptodate) | BIT(PG_dirty) | BIT(PG_lru) | BIT(PG_swapbacked))
 
 static void oracle(struct thp_split_layout *layout, const struct cache_param *p)
 {
@@ -180,10 +147,10 @@ static void split_and_check(struct kunit *test)
 		const unsigned int order = layout->parts[i].order;
 
 		if (offset < p->size) {
-			expect_kept(f, mapping, offset, order);
+			thp_file_expect_kept(f, mapping, offset, order, KEPT);
 			kept += 1UL << order;
 		} else {
-			expect_dropped(f, mapping, offset, order);
+			thp_file_expect_dropped(f, mapping, offset, order);
 		}
 	}
 	KUNIT_EXPECT_EQ(test, mapping->nrpages, kept);
