@@ -5,9 +5,7 @@ import json
 import os
 import re
 import signal
-import subprocess
 import sys
-import time
 import unittest
 
 from fake_kernel import FakeKernelCase, differences, snapshot
@@ -176,6 +174,11 @@ class KeepTest(MutantsCase):
         self.assertEqual(self.links_of(), 2)
         self.assertEqual(self.links_of(), 0)
 
+    def hangs(self):
+        """Is the mutant run that prints one line and no more?"""
+        return any(path.read_text() == 'KTAP version 1\n'
+                   for path in self.cache.glob('mutants/*/logs/run-default.log'))
+
     def test_interrupt_loses_nothing(self):
         self.put_mutants(a=self.boots_to('test_failed'), b=self.boots_to('hang'),
                          c=self.boots_to('warning_in_passing_test'))
@@ -184,19 +187,9 @@ class KeepTest(MutantsCase):
         for number in (signal.SIGINT, signal.SIGTERM):
             for path in self.cache.glob('mutants/*/logs/run-default.log'):
                 path.unlink()
-            process = subprocess.Popen(self.command('mutants', self.top / 'mutants'),
-                                       cwd=self.kernel, env=self.environment(),
-                                       stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
-                                       stderr=subprocess.STDOUT, encoding='utf-8')
-            deadline = time.monotonic() + 60
-            while time.monotonic() < deadline and process.poll() is None:
-                logs = list(self.cache.glob('mutants/*/logs/run-default.log'))
-                if logs and logs[0].read_text() == 'KTAP version 1\n':
-                    break
-                time.sleep(0.01)
-            process.send_signal(number)
-            output, _ = process.communicate(timeout=60)
-            self.assertEqual(process.returncode, 128 + number, output)
+            status, output = self.interrupted(number, self.hangs, 'mutants', self.top / 'mutants')
+            self.assertEqual(status, 128 + number, output)
+            self.assertTrue(self.hangs())
             self.assert_no_child_is_left()
         module.write_text(module.read_text().replace('LIMIT_SECONDS = 99', 'LIMIT_SECONDS = 1'))
         self.assertEqual(self.links_of(), 1)        # c: b is built, and only to be run

@@ -25,6 +25,8 @@ DEFAULT_MEM = "1G"
 NEED_BYTES = 256 << 20
 # A test that prints without end must fill neither the disk nor the memory of who reads it.
 MAX_LOG_BYTES = 128 << 20
+# After such a silence all is in the log: who looks while a test hangs sees which one it is.
+QUIET_SECONDS = 0.2
 # What on_line returns to end the boot there and then.
 STOP = object()
 
@@ -151,14 +153,20 @@ def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, bega
     ended = os.pidfd_open(process.pid)
     pending = b""
     written = 0
+    in_log = True
     try:
         with selectors.DefaultSelector() as selector:
             selector.register(handle, selectors.EVENT_READ)
             selector.register(ended, selectors.EVENT_READ)
             while True:
                 left = began + timeout - time.monotonic()
-                ready = {key.fd for key, _events in selector.select(left)} if left > 0 else set()
+                wait = left if in_log else min(left, QUIET_SECONDS)
+                ready = {key.fd for key, _events in selector.select(wait)} if left > 0 else set()
                 if not ready:
+                    if left > wait:
+                        sink.flush()
+                        in_log = True
+                        continue
                     result.timed_out = True
                     return
                 if handle not in ready:
@@ -173,6 +181,7 @@ def _tee(process: "subprocess.Popen[bytes]", sink: IO[bytes], result: Boot, bega
                     result.log_overflow = True
                     return
                 sink.write(block)
+                in_log = False
                 *lines, pending = (pending + block).split(b"\n")
                 result.times += [time.monotonic() - began] * len(lines)
                 for line in lines if on_line else []:
