@@ -90,9 +90,8 @@ class FakeKernelCase(unittest.TestCase):
         self.git('update-index', '--refresh', '-q')
 
     def _make_project(self):
-        # Without the selftests: they need a real kernel.
         shutil.copytree(PROJECT / 'tools/umthp_tool', self.project / 'tools/umthp_tool',
-                        ignore=shutil.ignore_patterns('__pycache__', 'selftest*'))
+                        ignore=shutil.ignore_patterns('__pycache__'))
         shutil.copy2(PROJECT / 'tools/umthp', self.project / 'tools/umthp')
         shutil.copytree(PROJECT / 'tools/hooks', self.project / 'tools/hooks')
         um_config = self.project / 'um_config'

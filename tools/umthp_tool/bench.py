@@ -54,6 +54,9 @@ class Took:
     cpu: float
 
 
+DESCRIPTION = "Measure the budgets."
+
+
 def arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=int, default=3, metavar="N",
                         help="measure each N times, take the median (default 3)")

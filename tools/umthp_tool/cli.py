@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import argparse
 import errno
-import importlib.util
+import importlib
 import os
 import signal
 import sys
@@ -12,9 +12,7 @@ import traceback
 from types import FrameType
 from typing import Any, Callable, Dict, List, Optional
 
-from . import (__version__, affected, bench, ci_matrix, clean, commit_range, completion, coverage,
-               doctor, export, gdb, hook, list_command, manual, mutants, report_command,
-               run_command, shell)
+from . import __version__
 from .config import DEFAULT
 from .console import Console
 from .context import Context
@@ -98,7 +96,105 @@ def run_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--write-expected", action="store_true", help=argparse.SUPPRESS)
 
 
-def make_parser() -> argparse.ArgumentParser:
+class _Commands:
+    """Makes the parsers of the commands."""
+
+    def __init__(self, parser: argparse.ArgumentParser) -> None:
+        self.parsers = parser.add_subparsers(dest="command", metavar="", prog="umthp",
+                                             help=argparse.SUPPRESS)
+
+    def add(self, name: str, main: Callable[[argparse.Namespace, Context], int], text: str,
+            kernel: bool = True) -> argparse.ArgumentParser:
+        parser = self.parsers.add_parser(name, description=text)
+        (kernel_arguments if kernel else _common)(parser)
+        parser.set_defaults(main=main)
+        return parser
+
+
+def _run(commands: _Commands) -> None:
+    from . import affected, commit_range, run_command
+    parser = commands.add("run", run_command.run, "Build if needed, run the suites, judge.")
+    run_arguments(parser)
+    commit_range.arguments(parser)
+    affected.arguments(parser)
+
+
+def _exec(commands: _Commands) -> None:
+    from . import run_command
+    run_arguments(commands.add("exec", run_command.execute,
+                               "Run the kernel that was built last."))
+
+
+def _build(commands: _Commands) -> None:
+    from . import run_command
+    commands.add("build", run_command.build, "Prepare the tree and build the kernel.")
+
+
+def _list(commands: _Commands) -> None:
+    from . import list_command
+    parser = commands.add("list", list_command.main, "List tests, or a table of this project.")
+    parser.add_argument("glob", nargs="?", metavar="GLOB")
+    parser.add_argument("--slow", action="store_true", help="slow tests too")
+    what = parser.add_mutually_exclusive_group()
+    for name, text in (("suites", "the suites"), ("variants", "for --variant"),
+                       ("kernels", "packages that are supported"),
+                       ("known-bugs", "bugs of the kernel that a case shows"),
+                       ("trace", "what must be shown, and by which case")):
+        what.add_argument("--" + name, dest="what", action="store_const", const=name, help=text)
+
+
+def _doctor(commands: _Commands) -> None:
+    from . import doctor
+    commands.add("doctor", doctor.main, "Check what the host must give.", kernel=False)
+
+
+def _clean(commands: _Commands) -> None:
+    from . import clean
+    parser = commands.add("clean", clean.main, "Give disk space back.", kernel=False)
+    parser.add_argument("--all", action="store_true", help="sources and compiler cache too")
+    parser.add_argument("--dry-run", action="store_true", help="show what would go")
+
+
+def _hook(commands: _Commands) -> None:
+    from . import hook
+    hook.arguments(commands.parsers.add_parser("hook", description=hook.DESCRIPTION), _common,
+                   _positive, _run_defaults())
+
+
+def _man(commands: _Commands) -> None:
+    from . import manual
+    commands.add("man", manual.main, manual.DESCRIPTION, kernel=False)
+
+
+def _version_command(commands: _Commands) -> None:
+    commands.add("version", _version, "Version of umthp.", kernel=False)
+
+
+def _module(name: str, module: str, kernel: bool = True) -> Callable[[_Commands], None]:
+    """A command that is a module with DESCRIPTION, arguments() and main()."""
+    def add(commands: _Commands) -> None:
+        found = importlib.import_module("." + module, __package__)
+        found.arguments(commands.add(name, found.main, found.DESCRIPTION, kernel))
+    return add
+
+
+def _selftest(commands: _Commands) -> None:
+    importlib.import_module(".selftest", __package__).register(commands.parsers)
+
+
+# What adds each command to the parser: a module is imported only if its command is wanted.
+_COMMANDS: Dict[str, Callable[[_Commands], None]] = {
+    "run": _run, "exec": _exec, "build": _build, "list": _list, "doctor": _doctor,
+    "clean": _clean, "hook": _hook, "version": _version_command, "selftest": _selftest,
+    **{name: _module(name, name) for name in ("coverage", "mutants", "shell", "gdb", "export",
+                                              "bench")},
+    "report": _module("report", "report_command", kernel=False),
+    "ci-matrix": _module("ci-matrix", "ci_matrix", kernel=False),
+    "completion": _module("completion", "completion", kernel=False), "man": _man}
+
+
+def make_parser(only: Optional[str] = None) -> argparse.ArgumentParser:
+    """only: the one command that it needs to know; all, if there is no such command."""
     parser = argparse.ArgumentParser(
         prog="umthp", description=DESCRIPTION, epilog=EPILOG,
         usage="umthp COMMAND [options]     (umthp COMMAND --help for its options)",
@@ -108,52 +204,10 @@ def make_parser() -> argparse.ArgumentParser:
     parser.add_argument("-h", "--help", action="help", help=argparse.SUPPRESS)
     parser.add_argument("--version", action="version", version="umthp " + __version__,
                         help=argparse.SUPPRESS)
-    commands = parser.add_subparsers(dest="command", metavar="", prog="umthp",
-                                     help=argparse.SUPPRESS)
-
-    def command(name: str, main: Callable[[argparse.Namespace, Context], int], text: str,
-                kernel: bool = True) -> argparse.ArgumentParser:
-        sub = commands.add_parser(name, description=text)
-        (kernel_arguments if kernel else _common)(sub)
-        sub.set_defaults(main=main)
-        return sub
-
-    runner = command("run", run_command.run, "Build if needed, run the suites, judge.")
-    run_arguments(runner)
-    commit_range.arguments(runner)
-    affected.arguments(runner)
-    run_arguments(command("exec", run_command.execute, "Run the kernel that was built last."))
-    command("build", run_command.build, "Prepare the tree and build the kernel.")
-    lists = command("list", list_command.main, "List tests, or a table of this project.")
-    lists.add_argument("glob", nargs="?", metavar="GLOB")
-    lists.add_argument("--slow", action="store_true", help="slow tests too")
-    what = lists.add_mutually_exclusive_group()
-    for name, text in (("suites", "the suites"), ("variants", "for --variant"),
-                       ("kernels", "packages that are supported"),
-                       ("known-bugs", "bugs of the kernel that a case shows"),
-                       ("trace", "what must be shown, and by which case")):
-        what.add_argument("--" + name, dest="what", action="store_const", const=name, help=text)
-    coverage.arguments(command("coverage", coverage.main, coverage.DESCRIPTION))
-    mutants.arguments(command("mutants", mutants.main, mutants.DESCRIPTION))
-    report_command.arguments(command("report", report_command.main, report_command.DESCRIPTION,
-                                     kernel=False))
-    ci_matrix.arguments(command("ci-matrix", ci_matrix.main, ci_matrix.DESCRIPTION,
-                                kernel=False))
-    shell.arguments(command("shell", shell.main, shell.DESCRIPTION))
-    gdb.arguments(command("gdb", gdb.main, gdb.DESCRIPTION))
-    command("doctor", doctor.main, "Check what the host must give.", kernel=False)
-    cleaner = command("clean", clean.main, "Give disk space back.", kernel=False)
-    cleaner.add_argument("--all", action="store_true", help="sources and compiler cache too")
-    cleaner.add_argument("--dry-run", action="store_true", help="show what would go")
-    export.arguments(command("export", export.main, export.DESCRIPTION))
-    bench.arguments(command("bench", bench.main, "Measure the budgets."))
-    hook.arguments(commands.add_parser("hook", description=hook.DESCRIPTION), _common, _positive,
-                   _run_defaults())
-    completion.arguments(command("completion", completion.main, completion.DESCRIPTION,
-                                 kernel=False))
-    command("man", manual.main, manual.DESCRIPTION, kernel=False)
-    command("version", _version, "Version of umthp.", kernel=False)
-    _register_selftest(commands)
+    commands = _Commands(parser)
+    for name, add in _COMMANDS.items():
+        if only in (name, None) or only not in _COMMANDS:
+            add(commands)
     return parser
 
 
@@ -162,11 +216,6 @@ def _run_defaults() -> Dict[str, Any]:
     kernel_arguments(parser)
     run_arguments(parser)
     return vars(parser.parse_args([]))
-
-
-def _register_selftest(commands: "argparse._SubParsersAction[argparse.ArgumentParser]") -> None:
-    if importlib.util.find_spec(__package__ + ".selftest"):
-        importlib.import_module(__package__ + ".selftest").register(commands)
 
 
 def _version(args: argparse.Namespace, context: Context) -> int:
@@ -183,8 +232,12 @@ def _interrupt(signum: int, frame: Optional[FrameType]) -> None:
 
 def main(argv: Optional[List[str]] = None) -> int:
     """Run one command; returns the exit code."""
-    parser = make_parser()
-    words, guest_command = shell.split_command(sys.argv[1:] if argv is None else argv)
+    words = sys.argv[1:] if argv is None else argv
+    guest_command = None
+    if words[:1] == ["shell"]:
+        from . import shell
+        words, guest_command = shell.split_command(words)
+    parser = make_parser(words[0] if words else None)
     try:
         args = parser.parse_args(words)
     except SystemExit as error:
