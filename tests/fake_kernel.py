@@ -6,6 +6,7 @@ from a real tree). Its Makefile `compiles` by copying, and links a script that p
 boot. So source, shadow, series, build, run, verdict, report and exit codes are the real ones.
 """
 
+import compileall
 import hashlib
 import os
 import shutil
@@ -67,17 +68,34 @@ def differences(before: Dict[str, Tuple], after: Dict[str, Tuple]) -> List[str]:
 
 @needs_kernel_tree
 class FakeKernelCase(unittest.TestCase):
-    """A project, a kernel tree under git, an empty cache; all in one temporary directory."""
+    """A project, a kernel tree under git, an empty cache; all in one temporary directory.
+
+    They are made once for all tests of a module, and copied for each.
+    """
 
     maxDiff = None
+    support = None
+    _template = None
 
     def setUp(self):
-        self.top = Path(tempfile.mkdtemp(prefix='umthp-test-'))
+        if FakeKernelCase._template is None:
+            self._make_template()
+        self._use(tempfile.mkdtemp(prefix='umthp-test-'))
         self.addCleanup(shutil.rmtree, self.top, ignore_errors=True)
+        shutil.copytree(FakeKernelCase._template, self.top, symlinks=True, dirs_exist_ok=True)
+        # The index knows the files by their inodes, too.
+        self.git('update-index', '--refresh', '-q')
+
+    def _use(self, top):
+        self.top = Path(top)
         self.project = self.top / 'project'
         self.cache = self.top / 'cache'
         self.kernel = self.top / 'linux'
         self.home = self.top / 'home'
+
+    def _make_template(self):
+        self._use(tempfile.mkdtemp(prefix='umthp-template-'))
+        unittest.addModuleCleanup(self._remove_template, self.top)
         self.home.mkdir()
         self._make_project()
         self.make_kernel(self.kernel)
@@ -87,18 +105,25 @@ class FakeKernelCase(unittest.TestCase):
         for path in self.kernel.rglob('*'):
             if '.git' not in path.parts and path.is_file():
                 os.utime(path, ns=(10**18, 10**18))
-        self.git('update-index', '--refresh', '-q')
+        FakeKernelCase._template = self.top
+
+    @staticmethod
+    def _remove_template(top):
+        FakeKernelCase._template = None
+        shutil.rmtree(top)
 
     def _make_project(self):
-        shutil.copytree(PROJECT / 'tools/umthp_tool', self.project / 'tools/umthp_tool',
-                        ignore=shutil.ignore_patterns('__pycache__'))
+        tool = PROJECT / 'tools/umthp_tool'
+        # Byte code, once for all; a copy is as good, it goes by the time and size of the source.
+        compileall.compile_dir(tool, quiet=2)
+        shutil.copytree(tool, self.project / 'tools/umthp_tool')
         shutil.copy2(PROJECT / 'tools/umthp', self.project / 'tools/umthp')
         shutil.copytree(PROJECT / 'tools/hooks', self.project / 'tools/hooks')
         um_config = self.project / 'um_config'
         (um_config / 'patches').mkdir(parents=True)
         shutil.copytree(PROJECT / 'um_config/fragments', um_config / 'fragments')
         shutil.copy2(PROJECT / 'um_config/kernels.toml', um_config / 'kernels.toml')
-        self.support = load_support(um_config)
+        FakeKernelCase.support = load_support(um_config)
         self.put('project/um_config/series', '')
         self.put('project/kunit/mm/tests/Kconfig', 'config FAKE_ZONE_DEVICE_KUNIT_TEST\n')
         self.put('project/kunit/mm/tests/Makefile', 'obj-y += x_kunit.o\n')
@@ -172,7 +197,8 @@ class FakeKernelCase(unittest.TestCase):
 
     def git(self, *arguments):
         return subprocess.run(
-            ['git', '-c', 'user.name=t', '-c', 'user.email=t@example.org', *arguments],
+            ['git', '-c', 'user.name=t', '-c', 'user.email=t@example.org',
+             '-c', 'maintenance.auto=false', *arguments],
             cwd=self.kernel, stdout=subprocess.PIPE, stderr=subprocess.PIPE, encoding='utf-8',
             env=self.environment(), check=True).stdout
 
@@ -183,7 +209,9 @@ class FakeKernelCase(unittest.TestCase):
     def environment(self, **change):
         env = {name: value for name, value in os.environ.items()
                if not name.startswith(('GIT_', 'UMTHP_', 'XDG_'))}
-        env.update(UMTHP_CACHE=str(self.cache), HOME=str(self.home), LC_ALL='C.UTF-8')
+        # The python3 of a script is the one that runs the tests.
+        path = os.pathsep.join([os.path.dirname(sys.executable), os.environ['PATH']])
+        env.update(UMTHP_CACHE=str(self.cache), HOME=str(self.home), LC_ALL='C.UTF-8', PATH=path)
         env.update(change)
         return {name: value for name, value in env.items() if value is not None}
 
