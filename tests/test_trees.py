@@ -259,7 +259,7 @@ class OtherSourcesTest(FakeKernelCase):
             seen.append(str(directory))
             yield
         for kernel in self.support.kernels:
-            with mock.patch('umthp_tool.source.AptSource', apt), \
+            with mock.patch('umthp_tool.apt_source.AptSource', apt), \
                     mock.patch('umthp_tool.source.locked', locked), \
                     self.assertRaises(HostError):
                 Package(kernel, self.cache, Console(quiet=True)).read(self.top / 'git')

@@ -8,7 +8,6 @@ import importlib
 import os
 import signal
 import sys
-import traceback
 from types import FrameType
 from typing import Any, Callable, Dict, List, Optional
 
@@ -270,7 +269,7 @@ def main(argv: Optional[List[str]] = None) -> int:
         return 128 + signal.SIGPIPE
     except OSError as error:
         if debug:
-            traceback.print_exc()
+            _show_where()
         if error.errno in (errno.ENOSPC, errno.EDQUOT):
             return _fail(console, disk_full(error.filename or "the cache"), args, debug)
         cause = HostError("%s: %s" % (error.filename or "system", error.strerror or error),
@@ -281,14 +280,19 @@ def main(argv: Optional[List[str]] = None) -> int:
         if not getattr(args, "bisect", False):
             raise
         console.clear_status()
-        traceback.print_exc()
+        _show_where()
         return BISECT_ABORT + EXIT_FAIL
+
+
+def _show_where() -> None:
+    import traceback
+    traceback.print_exc()
 
 
 def _fail(console: Console, error: UmthpError, args: argparse.Namespace, debug: bool) -> int:
     console.clear_status()
     if debug:
-        traceback.print_exc()
+        _show_where()
     console.error(error.cause, error.fix, error.log)
     if getattr(args, "bisect", False):
         return bisect_code(error.exit_code, error)

@@ -13,10 +13,12 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass, field
-from difflib import SequenceMatcher
-from typing import Dict, FrozenSet, List, Optional, Sequence, Tuple
+from typing import TYPE_CHECKING, Dict, FrozenSet, List, Optional, Sequence, Tuple
 
 from .c_functions import functions, without_comments
+
+if TYPE_CHECKING:
+    from difflib import SequenceMatcher
 
 Suites = FrozenSet[str]
 # Line -> who executes it, for every line that has a count.
@@ -104,6 +106,11 @@ def compare(file: str, before: str, after: str, mapped: str, reached: Reached) -
     return made
 
 
+def _matcher(old: List[Line], new: List[Line]) -> "SequenceMatcher[str]":
+    from difflib import SequenceMatcher     # not needed by a run without a change
+    return SequenceMatcher(None, _texts(old), _texts(new), False)
+
+
 def _texts(lines: Sequence[Line]) -> List[str]:
     return [line.text for line in lines]
 
@@ -145,8 +152,7 @@ class _Function:
             return [_change(self.file, self.name, DELETED, self.whole, [], old, self.compiled)]
         places = self._places(old)
         made: List[Change] = []
-        for tag, i1, i2, j1, j2 in SequenceMatcher(None, _texts(old), _texts(new),
-                                                   False).get_opcodes():
+        for tag, i1, i2, j1, j2 in _matcher(old, new).get_opcodes():
             if tag == "equal":
                 continue
             # As many lines as before: each is in the place of its own.
@@ -176,8 +182,7 @@ class _Function:
         if _texts(old) == _texts(self.lines):
             return {at: at for at in range(len(old))}
         found = {}
-        for block in SequenceMatcher(None, _texts(old), _texts(self.lines),
-                                     False).get_matching_blocks():
+        for block in _matcher(old, self.lines).get_matching_blocks():
             found.update({block.a + at: block.b + at for at in range(block.size)})
         return found
 

@@ -6,7 +6,6 @@ from __future__ import annotations
 import argparse
 import os
 import time
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -97,15 +96,20 @@ def boots(kernel: Kernel, context: Context, args: argparse.Namespace,
     for bug, case in own:
         work.append(_own_boot(kernel, launcher, args, bug, case, directory))
     launcher.place()
+    made = _together(work, at_once, launcher) if at_once > 1 else [one() for one in work]
+    return Made(made[:count], [(*which, boot) for which, boot in zip(own, made[count:])])
+
+
+def _together(work: Sequence[Callable[[], Boot]], at_once: int, launcher: Launcher) -> List[Boot]:
+    from concurrent.futures import ThreadPoolExecutor
     pool = ThreadPoolExecutor(at_once)
     try:
-        made = list(pool.map(lambda one: one(), work))
+        return list(pool.map(lambda one: one(), work))
     except BaseException:
         launcher.stop()
         raise
     finally:
         pool.shutdown(wait=True, cancel_futures=True)
-    return Made(made[:count], [(*which, boot) for which, boot in zip(own, made[count:])])
 
 
 def at_most(args: argparse.Namespace) -> int:

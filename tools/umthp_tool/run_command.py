@@ -9,7 +9,7 @@ from dataclasses import dataclass, replace
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
 
 from . import (affected, commit_range, config, doctor, expected, host_memory, kept, known_bugs,
-               report, report_json, report_junit, run_boots, stack_trace, verdict)
+               report, report_json, run_boots, stack_trace, verdict)
 from .boot import NEED_BYTES, Boot
 from .boot_plan import ALL, Plan
 from .build import Kernel
@@ -246,6 +246,7 @@ def _write_reports(args: argparse.Namespace, context: Context,
     if context.prepared and whole:
         kept.keep(kept.verdict_path(context.log_dir(context.prepared), args.variant), document)
     if args.junit:
+        from . import report_junit
         tree = report_junit.tree(result) if result else report_junit.error_tree(error) \
             if error else None
         if tree is not None:

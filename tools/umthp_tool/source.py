@@ -17,13 +17,11 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Iterator, List, Optional
 
-from .apt_source import AptSource
 from .cache import locked, make_dir, read_json, write_json
 from .console import Console
 from .errors import HostError, UsageError
 from .git import Git, GitFailed
 from .handed_index import HandedIndex
-from .importer import ImportFailed, decompressed, import_tar, package_tarball
 from .kernels import Kernel, Reader, Support, Version, parse_version
 from .source_tree import GitWorkTree, PlainTree, is_kernel_tree
 
@@ -80,6 +78,7 @@ class Archive(Source):
         return SourceTree(state["tree"], state["described"], git)
 
     def _import(self, name: str, described: str, opened: object) -> SourceTree:
+        from .importer import ImportFailed, import_tar
         final = self.cache / "sources" / (name + ".git")
         partial = final.with_suffix(".partial")
         shutil.rmtree(partial, ignore_errors=True)
@@ -141,6 +140,8 @@ class Package(Archive):
             found = None if self.update else self._newest_imported()
             if found:
                 return found
+            from .apt_source import AptSource
+            from .importer import package_tarball
             self.console.note("fetching %s, about 170 MB, once" % self.kernel.package)
             apt = AptSource(make_dir(self.cache / "apt" / self.kernel.package), self.console)
             candidate = apt.newest(self.kernel)
@@ -167,6 +168,7 @@ class Tarball(Archive):
         self.described = str(path)
 
     def read(self, git_dir: Path) -> SourceTree:
+        from .importer import decompressed
         name = "tarball-%s-%s" % (_slug(self.path.name), self._content_id())
         with self._importing(name):
             return self._imported(name) or self._import(

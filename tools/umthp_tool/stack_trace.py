@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import re
 import shlex
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Set, Tuple
@@ -133,6 +132,7 @@ class Decoder:
 
     def _symbols(self, names: Set[str], work: Path) -> Optional[Path]:
         """A linked file with debug information of the objects that define these functions."""
+        from concurrent.futures import ThreadPoolExecutor
         objects = _defining(self.kernel.build, names)[:MAX_OBJECTS]
         jobs = [(name, work / ("%d.o" % number)) for number, name in enumerate(objects)]
         with ThreadPoolExecutor(self.builder.jobs) as pool:
