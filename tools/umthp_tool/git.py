@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import tempfile
 from pathlib import Path
 from typing import Callable, Dict, Iterable, List, Optional, Sequence
 
@@ -146,12 +147,17 @@ class Git:
 
     def blobs(self, treeish: str, paths: Iterable[str]) -> Dict[str, bytes]:
         """Those of some files that a tree has, in one call. No line ends in their names."""
-        asked = list(paths)
+        asked = {"%s:%s" % (treeish, path): path for path in paths}
+        return {asked[name]: content for name, content in self.objects(asked).items()}
+
+    def objects(self, names: Iterable[str]) -> Dict[str, bytes]:
+        """The blobs among the objects that these names stand for, in one call."""
+        asked = list(names)
         out = self("cat-file", "--batch", data="".join(
-            "%s:%s\n" % (treeish, path) for path in asked).encode("utf-8", "surrogateescape"))
+            name + "\n" for name in asked).encode("utf-8", "surrogateescape"))
         found: Dict[str, bytes] = {}
         at = 0
-        for path in asked:
+        for name in asked:
             end = out.index(b"\n", at)
             # `ID TYPE SIZE`, or `NAME missing`, whatever is in the name.
             words = out[at:end].split()
@@ -160,13 +166,13 @@ class Git:
                 continue
             size = int(words[2])
             if words[1] == b"blob":
-                found[path] = out[at:at + size]
+                found[name] = out[at:at + size]
             at += size + 1
         return found
 
     def write_blobs(self, contents: Iterable[bytes], like: str) -> List[str]:
         """The ids of these contents, which are in the repository afterwards; one call if they
-        are there already. like: an id of this repository, for the kind of hash."""
+        are there already, else two. like: an id of this repository, for the kind of hash."""
         kind = hashlib.sha256 if len(like) == 64 else hashlib.sha1
         written = list(contents)
         ids = [kind(b"blob %d\0" % len(content) + content).hexdigest() for content in written]
@@ -174,10 +180,15 @@ class Git:
         writer = self.writer
         answer = writer.text("cat-file", "--batch-check",
                              data="".join(blob + "\n" for blob in known).encode())
-        for line in answer.splitlines():
-            blob, what = line.split()[:2]
-            if what == "missing":
-                writer("hash-object", "-w", "--stdin", data=known[blob])
+        missing = [line.split()[0] for line in answer.splitlines()
+                   if line.endswith(" missing")]
+        if missing:
+            with tempfile.TemporaryDirectory(prefix="blobs-", dir=self.dir) as folder:
+                for blob in missing:
+                    Path(folder, blob).write_bytes(known[blob])
+                writer("hash-object", "-w", "--no-filters", "--stdin-paths",
+                       work_tree=Path(folder), data="".join(
+                           blob + "\n" for blob in missing).encode())
         return ids
 
     def has_tree(self, tree: str) -> bool:

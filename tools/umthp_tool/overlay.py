@@ -42,8 +42,6 @@ def new_files(kunit: Path) -> Dict[str, bytes]:
 def add_files(git: Git, tree: str, files: Dict[str, bytes], console: Console) -> Entries:
     """Index entries for the new files; a tree that has the suites keeps its own."""
     have = tree_entries(git, tree, sorted(files))
-    kconfig = git.blob(tree, "mm/tests/Kconfig") or b""
-    own = SUITE_SYMBOL in kconfig
     entries: Entries = {}
     kept: List[str] = []
     blobs = git.write_blobs(files.values(), tree)
@@ -51,7 +49,7 @@ def add_files(git: Git, tree: str, files: Dict[str, bytes], console: Console) ->
         if path not in have:
             entries[path] = ("100644", blob)
         elif have[path][1] != blob:
-            if not own:
+            if not kept and SUITE_SYMBOL not in (git.blob(tree, "mm/tests/Kconfig") or b""):
                 raise SeriesError("the tree has a %s of its own" % path,
                                   "this kernel needs a newer umthp (git pull)")
             kept.append(path)
@@ -64,15 +62,20 @@ def add_files(git: Git, tree: str, files: Dict[str, bytes], console: Console) ->
 def add_hooks(git: Git, tree: str, hooks: Tuple[Hook, ...], entries: Entries) -> None:
     """Insert the hook lines, on top of what the series made of these files."""
     have = tree_entries(git, tree, [hook.file for hook in hooks])
+    found: Dict[str, Tuple[str, str]] = {}
     for hook in hooks:
         entry = entries.get(hook.file) or have.get(hook.file)
         if entry is None:
             raise SeriesError("the tree has no %s to hook the suites into" % hook.file,
                               "this kernel needs a newer umthp (git pull)")
-        content = git("cat-file", "blob", entry[1])
-        hooked = insert_line(content, hook)
-        if hooked != content:
-            entries[hook.file] = (entry[0], git.write_blobs([hooked], tree)[0])
+        found[hook.file] = entry
+    contents = git.objects(blob for _mode, blob in found.values())
+    hooked = {path: contents[blob] for path, (_mode, blob) in found.items()}
+    for hook in hooks:
+        hooked[hook.file] = insert_line(hooked[hook.file], hook)
+    for path, blob in zip(hooked, git.write_blobs(hooked.values(), tree)):
+        if blob != found[path][1]:
+            entries[path] = (found[path][0], blob)
 
 
 def insert_line(content: bytes, hook: Hook) -> bytes:
@@ -96,14 +99,14 @@ def insert_line(content: bytes, hook: Hook) -> bytes:
 def verify(git: Git, source: str, prepared: str, support: Support) -> None:
     """Rule 1, checked: raise SeriesError if the kernel's own code was changed."""
     status: Dict[str, str] = {}
-    fields = git("diff-tree", "-r", "--no-renames", "--name-status", "-z",
-                 source, prepared).decode("utf-8", "surrogateescape").split("\0")
-    for kind, path in zip(fields[0::2], fields[1::2]):
-        status[path] = kind
     counts: Dict[str, Tuple[str, str]] = {}
-    for record in git("diff-tree", "-r", "--no-renames", "--numstat", "-z", source,
-                      prepared).decode("utf-8", "surrogateescape").split("\0"):
-        if record:
+    # `:MODE MODE ID ID KIND`, PATH of each file, then `ADDED<tab>REMOVED<tab>PATH` of each.
+    records = iter(git("diff-tree", "-r", "--no-renames", "--raw", "--numstat", "-z", source,
+                       prepared).decode("utf-8", "surrogateescape").split("\0"))
+    for record in records:
+        if record.startswith(":"):
+            status[next(records)] = record.split(" ")[4]
+        elif record:
             added, removed, path = record.split("\t", 2)
             counts[path] = (added, removed)
     hooked = {hook.file for hook in support.hooks}

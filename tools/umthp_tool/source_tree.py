@@ -64,6 +64,7 @@ class GitWorkTree:
         self.git = Git(git_dir, foreign=objects)
         self.git.init(object_format)
         self.index = git_dir / "work.index"
+        self._head: List[Optional[str]] = []
 
     @classmethod
     def find(cls, path: Path, git_dir: Path, console: Console) -> "Optional[GitWorkTree]":
@@ -180,12 +181,15 @@ class GitWorkTree:
         return names
 
     def head(self) -> Optional[str]:
-        """The commit that the work tree is based on; None before the first one."""
-        try:
-            return self.ask("rev-parse", "--verify", "--quiet",
-                            "HEAD^{commit}").decode().strip()
-        except GitFailed:
-            return None
+        """The commit that the work tree was based on when this was asked first; None before the
+        first one."""
+        if not self._head:
+            try:
+                self._head = [self.ask("rev-parse", "--verify", "--quiet",
+                                       "HEAD^{commit}").decode().strip()]
+            except GitFailed:
+                self._head = [None]
+        return self._head[0]
 
     def _name(self, commit: Optional[str]) -> str:
         if commit is None:
