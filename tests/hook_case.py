@@ -26,9 +26,12 @@ class HookCase(FakeKernelCase):
     linux.sh is none of the paths that matter, so an edit goes to mm/memory.c as well.
     """
 
+    installed = True
+
     def setUp(self):
         super().setUp()
-        self.expect(0, 'hook', 'install')
+        if self.installed:
+            self.expect(0, 'hook', 'install')
         self.count = 0
 
     def edit(self, log=GOOD, where=None):
