@@ -55,6 +55,18 @@ class RefusalTest(FakeKernelCase):
         self.git('checkout', '-q', 'HEAD^', '--', 'arch/um/kernel/mem.c')
         self.expect(0, 'run')
 
+    def test_series_that_changes_the_code_under_test(self):
+        self.add_patch('0002-rmap-change.patch', 'mm/rmap.c', 'int rmap;\n', 'int other;\n')
+        self.add_patch('0003-memory-drop.patch', 'mm/memory.c', 'int memory;\n', None)
+        self.add_patch('0004-Makefile-more.patch', 'mm/Makefile',
+                       'obj-y += huge_memory.o memremap.o\n',
+                       'obj-y += huge_memory.o memremap.o\nobj-y += more.o\n')
+        self.add_patch('0005-mm-new.patch', 'mm/more.c', None, 'int more;\n')
+        error = self.expect(6, 'run').stderr
+        for wrong in ('mm/rmap.c (M, +1 -1)', 'mm/memory.c (D, +0 -1)', 'mm/Makefile (M, +2 -0)'):
+            self.assertIn(wrong, error)
+        self.assertNotIn('mm/more.c', error)
+
     def test_series_that_is_in_the_tree_already_is_not_applied_again(self):
         self.append_symbol()
         self.put('linux/arch/um/kernel/mem.c', 'int um_mem;\nint um_more;\n')
