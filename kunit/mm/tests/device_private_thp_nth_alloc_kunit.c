@@ -13,6 +13,7 @@
 
 #include "../internal.h"
 #include "thp_fail_alloc.h"
+#include "thp_mm.h"
 #include "thp_nth.h"
 
 /**
@@ -198,6 +199,7 @@ static int fork_and_exit(struct thp_fixture *f)
 
 	if (!child)
 		return -ENOMEM;
+	thp_mm_hide(child);
 	ret = dup_mmap(child, f->mm);
 	mmput(child);
 	return ret;
