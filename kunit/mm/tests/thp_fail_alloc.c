@@ -101,6 +101,17 @@ bool thp_fail_alloc_stop(void)
 	return failed;
 }
 
+/**
+ * thp_fail_alloc_left() - how far it is to the allocation that fails
+ *
+ * Context: process context, after thp_fail_alloc_nth()
+ * Return: which one from now on it is, 0: it has failed.
+ */
+unsigned int thp_fail_alloc_left(void)
+{
+	return READ_ONCE(current->fail_nth);
+}
+
 #else
 
 void thp_fail_alloc_enable(struct kunit *test)
@@ -116,6 +127,11 @@ void thp_fail_alloc_nth(unsigned int nth)
 bool thp_fail_alloc_stop(void)
 {
 	return false;
+}
+
+unsigned int thp_fail_alloc_left(void)
+{
+	return 0;
 }
 
 #endif

@@ -29,7 +29,7 @@
  * struct nomem_param - one split, for which there is no memory
  * @old_order: order of the folio, NODE_ORDER or more
  * @new_order: order asked for, less than that
- * @nth: which allocation fails, of a uniform split
+ * @nth: which node there is no memory for, of a uniform split
  * @split_at: page of the folio that is to be in a part of @new_order, of a split
  *	that is not uniform
  */
@@ -89,10 +89,7 @@ static int init_not_uniform(struct kunit *test)
 	return 0;
 }
 
-/*
- * Let there be nodes enough on this CPU, so that an allocation of one is one event
- * for fault injection: none of them needs pages.
- */
+/* Let there be nodes enough on this CPU, so that none of them needs pages. */
 static void stock_nodes(struct kunit *test)
 {
 	struct xa_node *nodes[2 * MAX_NODES];
@@ -107,6 +104,25 @@ static void stock_nodes(struct kunit *test)
 		if (nodes[i])
 			kmem_cache_free(radix_tree_node_cachep, nodes[i]);
 	KUNIT_ASSERT_EQ(test, nr, ARRAY_SIZE(nodes));
+}
+
+/*
+ * How many allocations it takes to have a node: that of the node first, and then those
+ * of who watches it (kmemleak).
+ */
+static unsigned int allocations_of_node(struct kunit *test)
+{
+	const unsigned int far = 100;
+	struct xa_node *node;
+	unsigned int left;
+
+	thp_fail_alloc_nth(far);
+	node = kmem_cache_alloc(radix_tree_node_cachep, GFP_KERNEL);
+	left = thp_fail_alloc_left();
+	thp_fail_alloc_stop();
+	KUNIT_ASSERT_NOT_NULL(test, node);
+	kmem_cache_free(radix_tree_node_cachep, node);
+	return far - left;
 }
 
 static struct folio *make_locked(struct kunit *test)
@@ -134,10 +150,12 @@ static void uniform_split_without_memory_changes_nothing(struct kunit *test)
 	struct thp_fixture *f = test->priv;
 	struct folio *folio = make_locked(test);
 	struct thp_state want;
+	unsigned int per_node;
 	bool failed;
 	int ret;
 
-	thp_fail_alloc_nth(p->nth);
+	per_node = allocations_of_node(test);
+	thp_fail_alloc_nth((p->nth - 1) * per_node + 1);
 	ret = split_huge_page_to_list_to_order(&folio->page, NULL, p->new_order);
 	failed = thp_fail_alloc_stop();
 	KUNIT_EXPECT_TRUE(test, failed);
