@@ -132,7 +132,7 @@ static void expect_counters(struct kunit *test, const struct thp_file *file,
 			    "WB_RECLAIMABLE, %s", when);
 }
 
-static int split(struct thp_fixture *f, struct folio *folio, const struct file_param *p)
+static int split_file(struct thp_fixture *f, struct folio *folio, const struct file_param *p)
 {
 	if (p->uniform)
 		return split_huge_page_to_list_to_order(&folio->page, NULL, p->new_order);
@@ -194,7 +194,7 @@ static void split_and_check(struct kunit *test)
 	i_size_write(file->inode, (loff_t)p->size << PAGE_SHIFT);
 	expect_counters(test, file, &base, 1L << p->old_order, p->old_order == HPAGE_PMD_ORDER,
 			p->dirty, "before");
-	ret = split(f, folio, p);
+	ret = split_file(f, folio, p);
 	KUNIT_EXPECT_EQ(test, ret, 0);
 	KUNIT_EXPECT_TRUE_MSG(test, folio_test_locked(folio), "first part");
 	folio_unlock(folio);
@@ -273,7 +273,7 @@ static void expect_split(struct kunit *test, struct thp_file *file, struct folio
 	struct thp_fixture *f = test->priv;
 	struct thp_split_layout *layout = kunit_kzalloc(test, sizeof(*layout), GFP_KERNEL);
 
-	KUNIT_EXPECT_EQ(test, split(f, folio, p), 0);
+	KUNIT_EXPECT_EQ(test, split_file(f, folio, p), 0);
 	folio_unlock(folio);
 	folio_put(folio);
 	if (!layout) {
@@ -299,7 +299,7 @@ static void split_waits_for_file_system_to_release(struct kunit *test)
 
 	mapping_set_release_always(file->inode->i_mapping);
 	file->refuses = true;
-	KUNIT_EXPECT_EQ(test, split(f, folio, p), -EBUSY);
+	KUNIT_EXPECT_EQ(test, split_file(f, folio, p), -EBUSY);
 	KUNIT_EXPECT_EQ(test, file->nr_asked, 1);
 	expect_refused(test, file, folio);
 
@@ -341,7 +341,7 @@ static void split_below_least_order_returns_einval(struct kunit *test)
 	mapping_set_folio_min_order(file->inode->i_mapping, p->new_order);
 	folio = make_locked(test, file);
 	for (below.new_order = 0; below.new_order < p->new_order; below.new_order++) {
-		KUNIT_EXPECT_EQ_MSG(test, split(f, folio, &below), -EINVAL, "to order %u",
+		KUNIT_EXPECT_EQ_MSG(test, split_file(f, folio, &below), -EINVAL, "to order %u",
 				    below.new_order);
 		expect_refused(test, file, folio);
 	}
