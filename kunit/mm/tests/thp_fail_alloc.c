@@ -10,6 +10,7 @@
 #include <linux/dcache.h>
 #include <linux/sched.h>
 
+#include "../slab.h"
 #include "thp_fail_alloc.h"
 
 #if defined(CONFIG_FAILSLAB) && defined(CONFIG_FAIL_PAGE_ALLOC) && \
@@ -24,12 +25,19 @@ struct knob {
 	u64 old;
 };
 
+enum {
+	KNOB_CACHE_FILTER,
+	KNOB_MIN_ORDER,
+	KNOB_OTHERS,
+};
+
 static struct knob knobs[] = {
-	{ "failslab",		"ignore-gfp-wait",	sizeof(bool) },
+	[KNOB_CACHE_FILTER] = { "failslab", "cache-filter", sizeof(bool) },
+	[KNOB_MIN_ORDER] = { "fail_page_alloc", "min-order", sizeof(u32) },
+	[KNOB_OTHERS] = { "failslab", "ignore-gfp-wait", sizeof(bool) },
 	{ "failslab",		"verbose",		sizeof(long) },
 	{ "fail_page_alloc",	"ignore-gfp-wait",	sizeof(bool) },
 	{ "fail_page_alloc",	"ignore-gfp-highmem",	sizeof(bool) },
-	{ "fail_page_alloc",	"min-order",		sizeof(u32) },
 	{ "fail_page_alloc",	"verbose",		sizeof(long) },
 };
 
@@ -74,6 +82,31 @@ void thp_fail_alloc_enable(struct kunit *test)
 		memset(knobs[i].variable, 0, knobs[i].size);
 }
 
+static void unmark_cache(void *cache)
+{
+	struct kmem_cache *s = cache;
+
+	WRITE_ONCE(s->flags, s->flags & ~SLAB_FAILSLAB);
+}
+
+/**
+ * thp_fail_alloc_enable_cache() - let every allocation of one cache be one that can fail
+ * @test: the test, at whose end that is over. It is skipped without the options.
+ * @cache: the cache
+ *
+ * Whatever else is allocated meanwhile, pages for the cache among it, does not count:
+ * how much that is depends on what the cache has in stock, and on who watches it (KASAN,
+ * kmemleak).
+ */
+void thp_fail_alloc_enable_cache(struct kunit *test, struct kmem_cache *cache)
+{
+	thp_fail_alloc_enable(test);
+	WRITE_ONCE(cache->flags, cache->flags | SLAB_FAILSLAB);
+	KUNIT_ASSERT_EQ(test, 0, kunit_add_action_or_reset(test, unmark_cache, cache));
+	*(bool *)knobs[KNOB_CACHE_FILTER].variable = true;
+	*(u32 *)knobs[KNOB_MIN_ORDER].variable = U32_MAX;
+}
+
 /**
  * thp_fail_alloc_nth() - let one allocation of the current thread fail
  * @nth: which one from now on, 1: the next
@@ -101,23 +134,17 @@ bool thp_fail_alloc_stop(void)
 	return failed;
 }
 
-/**
- * thp_fail_alloc_left() - how far it is to the allocation that fails
- *
- * Context: process context, after thp_fail_alloc_nth()
- * Return: which one from now on it is, 0: it has failed.
- */
-unsigned int thp_fail_alloc_left(void)
-{
-	return READ_ONCE(current->fail_nth);
-}
-
 #else
 
 void thp_fail_alloc_enable(struct kunit *test)
 {
 	kunit_skip(test,
 		   "needs CONFIG_FAILSLAB, FAIL_PAGE_ALLOC and FAULT_INJECTION_DEBUG_FS");
+}
+
+void thp_fail_alloc_enable_cache(struct kunit *test, struct kmem_cache *cache)
+{
+	thp_fail_alloc_enable(test);
 }
 
 void thp_fail_alloc_nth(unsigned int nth)
@@ -127,11 +154,6 @@ void thp_fail_alloc_nth(unsigned int nth)
 bool thp_fail_alloc_stop(void)
 {
 	return false;
-}
-
-unsigned int thp_fail_alloc_left(void)
-{
-	return 0;
 }
 
 #endif

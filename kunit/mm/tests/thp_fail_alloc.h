@@ -8,9 +8,11 @@
 
 #include <kunit/test.h>
 
+struct kmem_cache;
+
 void thp_fail_alloc_enable(struct kunit *test);
+void thp_fail_alloc_enable_cache(struct kunit *test, struct kmem_cache *cache);
 void thp_fail_alloc_nth(unsigned int nth);
 bool thp_fail_alloc_stop(void);
-unsigned int thp_fail_alloc_left(void);
 
 #endif /* _THP_FAIL_ALLOC_H */

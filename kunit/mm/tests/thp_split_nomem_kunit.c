@@ -89,52 +89,15 @@ static int init_not_uniform(struct kunit *test)
 	return 0;
 }
 
-/* Let there be nodes enough on this CPU, so that none of them needs pages. */
-static void stock_nodes(struct kunit *test)
-{
-	struct xa_node *nodes[2 * MAX_NODES];
-	unsigned int i, nr = 0;
-
-	thp_fixture_stay_on_cpu();
-	for (i = 0; i < ARRAY_SIZE(nodes); i++) {
-		nodes[i] = kmem_cache_alloc(radix_tree_node_cachep, GFP_KERNEL);
-		nr += !!nodes[i];
-	}
-	for (i = 0; i < ARRAY_SIZE(nodes); i++)
-		if (nodes[i])
-			kmem_cache_free(radix_tree_node_cachep, nodes[i]);
-	KUNIT_ASSERT_EQ(test, nr, ARRAY_SIZE(nodes));
-}
-
-/*
- * How many allocations it takes to have a node: that of the node first, and then those
- * of who watches it (kmemleak).
- */
-static unsigned int allocations_of_node(struct kunit *test)
-{
-	const unsigned int far = 100;
-	struct xa_node *node;
-	unsigned int left;
-
-	thp_fail_alloc_nth(far);
-	node = kmem_cache_alloc(radix_tree_node_cachep, GFP_KERNEL);
-	left = thp_fail_alloc_left();
-	thp_fail_alloc_stop();
-	KUNIT_ASSERT_NOT_NULL(test, node);
-	kmem_cache_free(radix_tree_node_cachep, node);
-	return far - left;
-}
-
 static struct folio *make_locked(struct kunit *test)
 {
 	const struct nomem_param *p = test->param_value;
 	struct folio *folio;
 
-	thp_fail_alloc_enable(test);
+	thp_fail_alloc_enable_cache(test, radix_tree_node_cachep);
 	folio = thp_fixture_touch_shmem(test->priv, p->old_order);
 	folio_get(folio);
 	folio_lock(folio);
-	stock_nodes(test);
 	return folio;
 }
 
@@ -150,12 +113,10 @@ static void uniform_split_without_memory_changes_nothing(struct kunit *test)
 	struct thp_fixture *f = test->priv;
 	struct folio *folio = make_locked(test);
 	struct thp_state want;
-	unsigned int per_node;
 	bool failed;
 	int ret;
 
-	per_node = allocations_of_node(test);
-	thp_fail_alloc_nth((p->nth - 1) * per_node + 1);
+	thp_fail_alloc_nth(p->nth);
 	ret = split_huge_page_to_list_to_order(&folio->page, NULL, p->new_order);
 	failed = thp_fail_alloc_stop();
 	KUNIT_EXPECT_TRUE(test, failed);
