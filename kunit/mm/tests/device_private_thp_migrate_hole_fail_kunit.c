@@ -144,7 +144,8 @@ static void hole_without_memory_stays_a_hole(struct kunit *test)
 	thp_fail_alloc_enable(test);
 	while (fail_one(f, nth, &failures))
 		nth++;
-	KUNIT_EXPECT_EQ_MSG(test, failures.table, 1, "page tables");
+	/* Twice the same, if the slab allocator has needed a page more the second time. */
+	KUNIT_EXPECT_GE_MSG(test, failures.table, 1, "page tables");
 	KUNIT_EXPECT_GE_MSG(test, failures.anon_vma, 2, "anon_vma, and anon_vma_chain");
 }
 
