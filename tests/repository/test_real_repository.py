@@ -185,25 +185,23 @@ class HistoryTest(RepositoryCase):
                          verdicts, output)
 
     def test_bisection_finds_the_bug_among_commits_that_cannot_be_tested(self):
-        """git looks in the middle first, at one that does not build; then at the one that it has
-        chosen since 1.6.3 when the middle is skipped, a conflict."""
+        """git looks in the middle first: at one that does not build, then at a conflict."""
         special = {
-            3: (FILE, (LINE, BUG)),
-            7: (FILE, (BUG, BUG + ' (')), 8: (FILE, (BUG + ' (', BUG)),
-            11: ('arch/um/Kconfig', (CONTEXT, CONFLICT)),
-            12: ('arch/um/Kconfig', (CONFLICT, CONTEXT))}
+            7: (FILE, (LINE, LINE + ' (')), 8: (FILE, (LINE + ' (', LINE)),
+            9: ('arch/um/Kconfig', (CONTEXT, CONFLICT)),
+            11: ('arch/um/Kconfig', (CONFLICT, CONTEXT)), 12: (FILE, (LINE, BUG))}
         commits = [self.base]
         for number in range(1, 15):
             file, *changes = special.get(number, (FILE,))
             commits.append(self.commit(*changes, file=file))
-        self.git('bisect', 'start', commits[-1], commits[0])
-        log = self.git('bisect', 'run', *self.command('run', '--bisect', '-q', GLOB))
-        self.assertIn(f'{commits[3]} is the first bad commit', log)
-        steps = self.git('bisect', 'log')
-        for skipped in (7, 11):
-            self.assertIn(f'# skip: [{commits[skipped]}]', steps)
-        self.git('bisect', 'reset')
-        self.assertEqual(self.git('status', '--porcelain'), '')
+        for good, skipped in ((0, 7), (4, 9)):
+            with self.subTest(good=good):
+                self.git('bisect', 'start', commits[-1], commits[good])
+                log = self.git('bisect', 'run', *self.command('run', '--bisect', '-q', GLOB))
+                self.assertIn(f'{commits[12]} is the first bad commit', log)
+                self.assertIn(f'# skip: [{commits[skipped]}]', self.git('bisect', 'log'))
+                self.git('bisect', 'reset')
+                self.assertEqual(self.git('status', '--porcelain'), '')
 
 
 if __name__ == '__main__':
