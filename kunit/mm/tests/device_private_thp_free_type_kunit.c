@@ -115,24 +115,6 @@ static int count_wake(struct wait_queue_entry *entry, unsigned int mode, int syn
 	return 0;
 }
 
-/**
- * struct borrowed - a pgmap that is not as the driver has made it
- * @pgmap: the pgmap
- * @ops: its own
- */
-struct borrowed {
-	struct dev_pagemap *pgmap;
-	const struct dev_pagemap_ops *ops;
-};
-
-static void give_back(void *context)
-{
-	struct borrowed *b = context;
-
-	b->pgmap->type = MEMORY_DEVICE_PRIVATE;
-	b->pgmap->ops = b->ops;
-}
-
 /*
  * Test that the last put of a folio tells whom the type of the pgmap names, and drops
  * the references on the pgmap and the mapping if they are the kernel's to drop; and
@@ -145,7 +127,7 @@ static void last_put_does_what_the_type_says(struct kunit *test)
 	const unsigned long nr = 1UL << p->order;
 	struct fake_zdev *zdev = fake_zdev_create(test, NULL);
 	struct dev_pagemap *pgmap = fake_zdev_pgmap(zdev, 0);
-	struct borrowed b = { pgmap, pgmap->ops };
+	const struct dev_pagemap_ops *ops = pgmap->ops;
 	struct address_space mapping;
 	struct waiter waiter = {};
 	struct folio *folio;
@@ -153,7 +135,7 @@ static void last_put_does_what_the_type_says(struct kunit *test)
 
 	folio = fake_zdev_alloc(zdev, p->order);
 	KUNIT_ASSERT_NOT_NULL(test, folio);
-	KUNIT_ASSERT_EQ(test, kunit_add_action_or_reset(test, give_back, &b), 0);
+	/* No assertion from here on: the device must get its pgmap back. */
 	folio_unlock(folio);
 	folio->mapping = &mapping;
 	pgmap->type = row->type;
@@ -183,7 +165,8 @@ static void last_put_does_what_the_type_says(struct kunit *test)
 	KUNIT_EXPECT_EQ(test, waiter.woken, row->woken);
 
 	/* What the kernel has left to others is done as for device-private memory. */
-	give_back(&b);
+	pgmap->type = MEMORY_DEVICE_PRIVATE;
+	pgmap->ops = ops;
 	folio->pgmap = pgmap;
 	if (!row->callbacks) {
 		folio_set_count(folio, 1);
@@ -191,7 +174,6 @@ static void last_put_does_what_the_type_says(struct kunit *test)
 	} else if (row->has_refs) {
 		percpu_ref_put_many(&pgmap->ref, nr);
 	}
-	kunit_release_action(test, give_back, &b);
 	fake_zdev_check_pool(test, zdev);
 	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(zdev), 0);
 }

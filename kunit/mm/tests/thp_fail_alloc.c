@@ -28,13 +28,12 @@ struct knob {
 enum {
 	KNOB_CACHE_FILTER,
 	KNOB_MIN_ORDER,
-	KNOB_OTHERS,
 };
 
 static struct knob knobs[] = {
 	[KNOB_CACHE_FILTER] = { "failslab", "cache-filter", sizeof(bool) },
 	[KNOB_MIN_ORDER] = { "fail_page_alloc", "min-order", sizeof(u32) },
-	[KNOB_OTHERS] = { "failslab", "ignore-gfp-wait", sizeof(bool) },
+	{ "failslab",		"ignore-gfp-wait",	sizeof(bool) },
 	{ "failslab",		"verbose",		sizeof(long) },
 	{ "fail_page_alloc",	"ignore-gfp-wait",	sizeof(bool) },
 	{ "fail_page_alloc",	"ignore-gfp-highmem",	sizeof(bool) },
