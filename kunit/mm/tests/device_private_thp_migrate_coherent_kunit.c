@@ -43,11 +43,6 @@ static int coherent_init(struct kunit *test)
 	return ret ?: kunit_add_action_or_reset(test, make_private, f);
 }
 
-static unsigned long nr_used(const struct thp_fixture *f)
-{
-	return fake_zdev_nr_pages(f->zdev) - fake_zdev_nr_free(f->zdev);
-}
-
 /*
  * Let a driver put a folio into a hole: a new VMA with protection @prot. From the
  * allocation of the folio on, all memory of the device is coherent.
@@ -95,7 +90,8 @@ static void expect_mapped(struct thp_fixture *f, struct folio *folio, bool write
 	KUNIT_EXPECT_FALSE_MSG(test, folio_test_lru(folio), "%s", step);
 	KUNIT_EXPECT_EQ_MSG(test, percpu_counter_sum(&f->mm->rss_stat[MM_ANONPAGES]),
 			    folio_nr_pages(folio), "%s", step);
-	KUNIT_EXPECT_EQ_MSG(test, nr_used(f), folio_nr_pages(folio), "%s", step);
+	KUNIT_EXPECT_EQ_MSG(test, fake_zdev_count_leaks(f->zdev), folio_nr_pages(folio),
+			    "%s", step);
 }
 
 /**
@@ -135,7 +131,7 @@ static void hole_is_filled_with_coherent_memory(struct kunit *test)
 
 	expect_mapped(f, folio, p->prot & PROT_WRITE, 0, "filled");
 	KUNIT_EXPECT_EQ(test, vm_munmap(f->start, f->end - f->start), 0);
-	KUNIT_EXPECT_EQ(test, nr_used(f), 0);
+	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(f->zdev), 0);
 	KUNIT_EXPECT_EQ(test, fake_zdev_count(f->zdev, FAKE_ZDEV_FREE), 1);
 }
 
@@ -271,7 +267,7 @@ static void coherent_page_migrates_to_system_memory(struct kunit *test)
 	fake_zdev_migration_finalize(m);
 	mmap_read_unlock(f->mm);
 	lru_add_drain();
-	KUNIT_EXPECT_EQ(test, nr_used(f), 0);
+	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(f->zdev), 0);
 	leaf = thp_leaf_at(f->mm, f->addr);
 	KUNIT_EXPECT_PTR_EQ(test, leaf.page, &dst->page);
 	KUNIT_EXPECT_TRUE(test, leaf.write);

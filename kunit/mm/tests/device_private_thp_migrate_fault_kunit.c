@@ -408,7 +408,7 @@ static void fault_page_keeps_lock_and_reference_of_the_fault(struct kunit *test)
 	folio_unlock(folio);
 	folio_put_refs(folio, 1 + p->pins);
 	/* Freed if it has migrated, and mapped as before otherwise */
-	KUNIT_EXPECT_EQ(test, fake_zdev_nr_pages(f->zdev) - fake_zdev_nr_free(f->zdev),
+	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(f->zdev),
 			migrates ? 0 : p->end);
 	thp_layout_read_back(model);
 }

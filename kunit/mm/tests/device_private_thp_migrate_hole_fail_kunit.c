@@ -32,11 +32,6 @@ static void check_invariants(struct thp_fixture *f, const char *step)
 	thp_ledger_check_invariants(f, step);
 }
 
-static unsigned long nr_used(const struct thp_fixture *f)
-{
-	return fake_zdev_nr_pages(f->zdev) - fake_zdev_nr_free(f->zdev);
-}
-
 /* Nothing but the first entry of src is ever set in these tests. */
 static void expect_src(struct kunit *test, const struct fake_zdev_migration *m,
 		       unsigned long first, unsigned long rest, const char *step)
@@ -126,7 +121,8 @@ static bool fail_one(struct thp_fixture *f, unsigned int nth, struct failures *f
 		note_failure(f, p, failures);
 	fake_zdev_migration_finalize(m);
 	mmap_read_unlock(f->mm);
-	KUNIT_EXPECT_EQ_MSG(test, nr_used(f), filled ? 1UL << p->order : 0, "%s", step);
+	KUNIT_EXPECT_EQ_MSG(test, fake_zdev_count_leaks(f->zdev), filled ? 1UL << p->order : 0,
+			    "%s", step);
 	check_invariants(f, step);
 	return failed;
 }
@@ -342,7 +338,7 @@ static void thp_for_a_vma_that_is_too_small_is_refused(struct kunit *test)
 	KUNIT_EXPECT_NULL(test, vma->anon_vma);
 	fake_zdev_migration_finalize(m);
 	mmap_read_unlock(f->mm);
-	KUNIT_EXPECT_EQ(test, nr_used(f), 0);
+	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(f->zdev), 0);
 	KUNIT_EXPECT_EQ(test, thp_leaf_at(f->mm, start).kind, THP_KIND_NONE);
 	check_invariants(f, "finalize");
 }
@@ -400,7 +396,7 @@ static void hole_of_a_file_that_the_driver_marks_is_refused(struct kunit *test)
 	KUNIT_EXPECT_FALSE(test, folio_test_anon(dst));
 	fake_zdev_migration_finalize(m);
 	mmap_read_unlock(f->mm);
-	KUNIT_EXPECT_EQ(test, nr_used(f), 0);
+	KUNIT_EXPECT_EQ(test, fake_zdev_count_leaks(f->zdev), 0);
 	KUNIT_EXPECT_EQ(test, thp_leaf_at(f->mm, f->addr).kind, THP_KIND_NONE);
 	check_invariants(f, "finalize");
 }

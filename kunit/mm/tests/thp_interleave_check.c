@@ -227,7 +227,7 @@ static void check_folio(struct findings *fs, const struct ileave_folio *folio)
 static void check_device(struct findings *fs, struct fake_zdev *zdev, enum ileave_loc loc)
 {
 	const struct ileave_model *model = fs->run->model;
-	unsigned long used = fake_zdev_nr_pages(zdev) - fake_zdev_nr_free(zdev);
+	unsigned long used = fake_zdev_count_leaks(zdev);
 	unsigned long wanted = 0;
 	unsigned int i;
 
