@@ -73,23 +73,6 @@ static int busy_params_init(struct kunit *test)
 	return 0;
 }
 
-/* Migrate a range of @nr pages none of which can be migrated now. */
-static void expect_none_migrates(struct kunit *test, struct fake_zdev_migration *m,
-				 unsigned long nr)
-{
-	struct thp_fixture *f = test->priv;
-	unsigned long i;
-
-	mmap_read_lock(f->mm);
-	KUNIT_EXPECT_EQ(test, fake_zdev_migration_setup(m), 0);
-	KUNIT_EXPECT_EQ(test, m->args.cpages, 0);
-	KUNIT_EXPECT_EQ(test, m->args.npages, nr);
-	for (i = 0; i < nr; i++)
-		KUNIT_EXPECT_EQ_MSG(test, m->src[i], 0, "src[%lu]", i);
-	fake_zdev_migration_finalize(m);
-	mmap_read_unlock(f->mm);
-}
-
 /*
  * Test that a folio that somebody else has locked is left alone, without waiting,
  * which would be a deadlock of two migrations.
@@ -106,7 +89,7 @@ static void locked_source_is_skipped(struct kunit *test)
 	m = fake_zdev_migration_init(test, f->zdev, NULL, f->vma, f->addr,
 				     f->addr + req.end * PAGE_SIZE, req.flags);
 	folio_lock(folio);
-	expect_none_migrates(test, m, req.end);
+	thp_expect_none_migrates(f, m);
 	KUNIT_EXPECT_TRUE(test, folio_test_locked(folio));
 	folio_unlock(folio);
 	thp_model_expect(model, "finalize");
@@ -155,7 +138,7 @@ static void isolated_source_is_left_alone(struct kunit *test)
 	m = fake_zdev_migration_init(test, f->zdev, NULL, f->vma, f->addr,
 				     f->addr + req.end * PAGE_SIZE, req.flags);
 	KUNIT_ASSERT_TRUE(test, folio_isolate_lru(folio));
-	expect_none_migrates(test, m, req.end);
+	thp_expect_none_migrates(f, m);
 	/* Unmapping has made PG_dirty of the bit in its entry. */
 	for (i = 0; i < req.end; i++)
 		model->pages[i].dirty = p->unmapped;

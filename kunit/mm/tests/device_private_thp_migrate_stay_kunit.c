@@ -347,19 +347,11 @@ static void folio_on_a_temporary_stack_stays(struct kunit *test)
 	struct folio *folio = page_folio(model->pages[0].page);
 	struct mm_struct *child = thp_fixture_fork(f);
 	struct fake_zdev_migration *m;
-	unsigned long i;
 
 	m = fake_zdev_migration_init(test, NULL, f->zdev, f->vma, f->addr,
 				     f->addr + nr * PAGE_SIZE, SYSTEM | COMPOUND);
 	temporary_stack(child, f->addr, true);
-	mmap_read_lock(f->mm);
-	KUNIT_EXPECT_EQ(test, fake_zdev_migration_setup(m), 0);
-	KUNIT_EXPECT_EQ(test, m->args.npages, nr);
-	KUNIT_EXPECT_EQ(test, m->args.cpages, 0);
-	for (i = 0; i < nr; i++)
-		KUNIT_EXPECT_EQ_MSG(test, m->src[i], 0, "src[%lu]", i);
-	fake_zdev_migration_finalize(m);
-	mmap_read_unlock(f->mm);
+	thp_expect_none_migrates(f, m);
 	temporary_stack(child, f->addr, false);
 	lru_add_drain();
 	KUNIT_EXPECT_EQ(test, folio_order(folio), p->order);
@@ -397,13 +389,7 @@ static void isolated_folios_are_left_alone(struct kunit *test)
 	for (i = 0; i < ARRAY_SIZE(places); i++)
 		KUNIT_ASSERT_TRUE(test,
 				  folio_isolate_lru(page_folio(model->pages[places[i]].page)));
-	mmap_read_lock(f->mm);
-	KUNIT_EXPECT_EQ(test, fake_zdev_migration_setup(m), 0);
-	KUNIT_EXPECT_EQ(test, m->args.cpages, 0);
-	for (i = 0; i < m->nr_entries; i++)
-		KUNIT_EXPECT_EQ_MSG(test, m->src[i], 0, "src[%lu]", i);
-	fake_zdev_migration_finalize(m);
-	mmap_read_unlock(f->mm);
+	thp_expect_none_migrates(f, m);
 	for (i = 0; i < ARRAY_SIZE(places); i++) {
 		struct folio *folio = page_folio(model->pages[places[i]].page);
 
@@ -498,17 +484,9 @@ static void large_folio_of_shmem_is_split_and_not_collected(struct kunit *test)
 	struct thp_fixture *f = test->priv;
 	struct fake_zdev_migration *m;
 	struct thp_state want;
-	unsigned long i;
 
 	m = migration_of_shmem(f, p->order, p->first, p->flags, &want);
-	mmap_read_lock(f->mm);
-	KUNIT_EXPECT_EQ(test, fake_zdev_migration_setup(m), 0);
-	KUNIT_EXPECT_EQ(test, m->args.npages, m->nr_entries);
-	KUNIT_EXPECT_EQ(test, m->args.cpages, 0);
-	for (i = 0; i < m->nr_entries; i++)
-		KUNIT_EXPECT_EQ_MSG(test, m->src[i], 0, "src[%lu]", i);
-	fake_zdev_migration_finalize(m);
-	mmap_read_unlock(f->mm);
+	thp_expect_none_migrates(f, m);
 	lru_add_drain();
 	expect_split_shmem(f);
 	thp_fixture_read_back(f, p->order, "finalize");

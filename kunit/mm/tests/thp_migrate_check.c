@@ -326,3 +326,25 @@ void thp_model_run(struct thp_model *model, const struct thp_request *req,
 	thp_model_expect(model, "finalize");
 	mmap_read_unlock(f->mm);
 }
+
+/**
+ * thp_expect_none_migrates() - migrate a range of which nothing can be migrated now
+ * @f: fixture
+ * @m: migration of it, before setup; it is finalized afterwards
+ *
+ * Context: the thread of the test, mmap lock not held.
+ */
+void thp_expect_none_migrates(struct thp_fixture *f, struct fake_zdev_migration *m)
+{
+	struct kunit *test = f->test;
+	unsigned long i;
+
+	mmap_read_lock(f->mm);
+	KUNIT_EXPECT_EQ(test, fake_zdev_migration_setup(m), 0);
+	KUNIT_EXPECT_EQ(test, m->args.cpages, 0);
+	KUNIT_EXPECT_EQ(test, m->args.npages, m->nr_entries);
+	for (i = 0; i < m->nr_entries; i++)
+		KUNIT_EXPECT_EQ_MSG(test, m->src[i], 0, "src[%lu]", i);
+	fake_zdev_migration_finalize(m);
+	mmap_read_unlock(f->mm);
+}

@@ -172,5 +172,6 @@ void thp_model_finalize(struct thp_model *model, const struct thp_request *req);
 void thp_model_expect(struct thp_model *model, const char *step);
 void thp_model_run(struct thp_model *model, const struct thp_request *req,
 		   enum fake_zdev_phase stop);
+void thp_expect_none_migrates(struct thp_fixture *f, struct fake_zdev_migration *m);
 
 #endif /* _THP_MIGRATE_MODEL_H */
