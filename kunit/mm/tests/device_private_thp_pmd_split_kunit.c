@@ -157,13 +157,6 @@ static int freeze_pinned_params_init(struct kunit *test)
 	return 0;
 }
 
-static void split_pmd(struct thp_fixture *f, bool freeze)
-{
-	mmap_read_lock(f->mm);
-	__split_huge_pmd(f->vma, mm_find_pmd(f->mm, f->addr), f->addr, freeze);
-	mmap_read_unlock(f->mm);
-}
-
 /* What the ledger must find after the split */
 static void want_split(struct kunit *test, struct thp_state *want)
 {
@@ -187,7 +180,7 @@ static void split_carries_all_bits(struct kunit *test)
 	struct folio *folio = thp_entry_make_checked(f, p->before, p->before_bits);
 	struct thp_state want;
 
-	split_pmd(f, false);
+	thp_fixture_split_pmd(f, false);
 	want_split(test, &want);
 	thp_ledger_expect(f, folio, &want, "__split_huge_pmd");
 	thp_entry_end(f, folio);
@@ -209,7 +202,7 @@ static void split_with_freeze_leaves_migration_entries(struct kunit *test)
 		folio_get(folio);
 	else
 		thp_entry_hold(f, folio);
-	split_pmd(f, true);
+	thp_fixture_split_pmd(f, true);
 	want_split(test, &want);
 	thp_ledger_expect(f, folio, &want, "__split_huge_pmd, freeze");
 	thp_entry_remap(f, folio);
@@ -228,7 +221,7 @@ static void split_with_freeze_keeps_pinned_exclusive_pages_mapped(struct kunit *
 
 	thp_entry_hold(f, folio);
 	KUNIT_ASSERT_EQ(test, 0, try_grab_folio(folio, 1, FOLL_PIN));
-	split_pmd(f, true);
+	thp_fixture_split_pmd(f, true);
 	want_split(test, &want);
 	/* A mapped folio is expected to be unlocked and not held. */
 	want.refcount += p->after == THP_ENTRY_SYSTEM ? 2 : 1;

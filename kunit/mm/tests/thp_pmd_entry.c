@@ -127,11 +127,16 @@ void thp_entry_end(struct thp_fixture *f, struct folio *folio)
 		thp_entry_remap(f, folio);
 }
 
-/*
- * Give the PMD of system memory that was written to the bits of choice. There is
- * nothing to flush: nobody runs in this mm.
+/**
+ * thp_entry_set_bits() - take bits from the PMD of system memory that was written to
+ * @f: fixture
+ * @bits: those of THP_W, THP_Y and THP_D that it keeps
+ *
+ * There is nothing to flush: nobody runs in this mm.
+ *
+ * Context: process context, mmap lock not held.
  */
-static void set_system_bits(struct thp_fixture *f, unsigned int bits)
+void thp_entry_set_bits(struct thp_fixture *f, unsigned int bits)
 {
 	pmd_t *pmdp = mm_find_pmd(f->mm, f->addr);
 	spinlock_t *ptl = pmd_lock(f->mm, pmdp);
@@ -139,8 +144,6 @@ static void set_system_bits(struct thp_fixture *f, unsigned int bits)
 
 	if (!(bits & THP_W))
 		pmd = pmd_wrprotect(pmd);
-	if (!(bits & THP_X))
-		ClearPageAnonExclusive(pmd_page(pmd));
 	if (!(bits & THP_Y))
 		pmd = pmd_mkold(pmd);
 	if (!(bits & THP_D))
@@ -167,7 +170,14 @@ static void set_migration_bits(struct thp_fixture *f, unsigned int bits)
 	spin_unlock(ptl);
 }
 
-static void unmap(struct thp_fixture *f, struct folio *folio)
+/**
+ * thp_entry_unmap() - replace the PMD of a folio by a migration entry
+ * @f: fixture
+ * @folio: mapped folio; it is held afterwards, with one reference
+ *
+ * Context: process context, mmap lock not held.
+ */
+void thp_entry_unmap(struct thp_fixture *f, struct folio *folio)
 {
 	thp_entry_hold(f, folio);
 	mmap_read_lock(f->mm);
@@ -198,11 +208,13 @@ struct folio *thp_entry_make(struct thp_fixture *f, enum thp_entry entry,
 		thp_fixture_insert(f, folio);
 	} else {
 		folio = thp_fixture_touch(f, HPAGE_PMD_ORDER);
-		set_system_bits(f, bits);
+		thp_entry_set_bits(f, bits);
+		if (!(bits & THP_X))
+			ClearPageAnonExclusive(&folio->page);
 	}
 	if (!migration)
 		return folio;
-	unmap(f, folio);
+	thp_entry_unmap(f, folio);
 	if (device)
 		set_migration_bits(f, bits);
 	else if (bits & THP_D)

@@ -49,7 +49,9 @@ struct folio *thp_entry_make_checked(struct thp_fixture *f, enum thp_entry entry
 				     const char *bits);
 void thp_entry_hold(struct thp_fixture *f, struct folio *folio);
 void thp_entry_let_go(struct thp_fixture *f, struct folio *folio);
+void thp_entry_unmap(struct thp_fixture *f, struct folio *folio);
 void thp_entry_remap(struct thp_fixture *f, struct folio *folio);
+void thp_entry_set_bits(struct thp_fixture *f, unsigned int bits);
 void thp_entry_end(struct thp_fixture *f, struct folio *folio);
 void thp_entry_want(struct thp_fixture *f, struct thp_state *want, enum thp_entry entry,
 		    unsigned int bits, bool by_pmd);

@@ -8,9 +8,7 @@
 #include <linux/mm.h>
 #include <linux/mman.h>
 #include <linux/pagemap.h>
-#include <linux/rmap.h>
 #include <linux/swap.h>
-#include <linux/swapops.h>
 
 #include "../internal.h"
 #include "kunit_mm_compat.h"
@@ -25,23 +23,12 @@
 
 /*
  * Give the PMD and its folio the bits and flags of choice. Nobody but the test
- * writes back, and nobody runs in this mm.
+ * writes back.
  */
 static void set_bits(struct thp_fixture *f, struct folio *folio, unsigned int bits,
 		     unsigned long flags)
 {
-	pmd_t *pmdp = mm_find_pmd(f->mm, f->addr);
-	spinlock_t *ptl = pmd_lock(f->mm, pmdp);
-	pmd_t pmd = pmdp_get(pmdp);
-
-	if (!(bits & THP_W))
-		pmd = pmd_wrprotect(pmd);
-	if (!(bits & THP_Y))
-		pmd = pmd_mkold(pmd);
-	if (!(bits & THP_D))
-		pmd = pmd_mkclean(pmd);
-	set_pmd_at(f->mm, f->addr, pmdp, pmd);
-	spin_unlock(ptl);
+	thp_entry_set_bits(f, bits);
 	folio_clear_dirty(folio);
 	if (flags & DIRTY)
 		folio_set_dirty(folio);
@@ -78,15 +65,6 @@ static struct folio *make_checked(struct thp_fixture *f, unsigned int bits, unsi
 	want_file(f, &want, THP_PMD, bits, flags);
 	thp_ledger_expect(f, folio, &want, "one PMD");
 	return folio;
-}
-
-/* Replace the PMD with a migration entry, as a migration does. */
-static void unmap(struct thp_fixture *f, struct folio *folio)
-{
-	thp_entry_hold(f, folio);
-	mmap_read_lock(f->mm);
-	try_to_migrate(folio, 0);
-	mmap_read_unlock(f->mm);
 }
 
 static void describe(char *desc, const char *bits, unsigned long flags)
@@ -146,13 +124,6 @@ static int split_params_init(struct kunit *test)
 	return 0;
 }
 
-static void split_pmd(struct thp_fixture *f, bool freeze)
-{
-	mmap_read_lock(f->mm);
-	__split_huge_pmd(f->vma, mm_find_pmd(f->mm, f->addr), f->addr, freeze);
-	mmap_read_unlock(f->mm);
-}
-
 static void split_and_check(struct kunit *test, bool freeze)
 {
 	const struct file_param *p = test->param_value;
@@ -160,7 +131,7 @@ static void split_and_check(struct kunit *test, bool freeze)
 	struct folio *folio = make_checked(f, thp_entry_bits(p->bits), p->before);
 	struct thp_state want;
 
-	split_pmd(f, freeze);
+	thp_fixture_split_pmd(f, freeze);
 	want_file(f, &want, THP_UNMAPPED, 0, p->after);
 	want.ev_split_pmd = 1;
 	thp_ledger_expect(f, folio, &want, "__split_huge_pmd");
@@ -238,7 +209,7 @@ static struct folio *make_migrating(struct kunit *test)
 	struct folio *folio = make_checked(f, thp_entry_bits(p->bits), p->before);
 	struct thp_state want;
 
-	unmap(f, folio);
+	thp_entry_unmap(f, folio);
 	want_file(f, &want, THP_MIGRATION_PMD, thp_entry_bits(p->bits), p->after);
 	thp_ledger_expect(f, folio, &want, "try_to_migrate");
 	return folio;
@@ -307,7 +278,7 @@ static void split_takes_migration_entry(struct kunit *test)
 	struct folio *folio = make_migrating(test);
 	struct thp_state want;
 
-	split_pmd(f, false);
+	thp_fixture_split_pmd(f, false);
 	want_file(f, &want, THP_UNMAPPED, 0, p->after);
 	want.flags |= BIT(PG_locked);
 	want.refcount++;

@@ -80,9 +80,7 @@ static struct folio *make_split(struct kunit *test)
 	struct folio *folio = thp_entry_make(f, p->entry, thp_entry_bits(p->bits));
 	struct thp_state want;
 
-	mmap_read_lock(f->mm);
-	__split_huge_pmd(f->vma, mm_find_pmd(f->mm, f->addr), f->addr, false);
-	mmap_read_unlock(f->mm);
+	thp_fixture_split_pmd(f, false);
 	f->flags |= p->marks;
 	want_ptes(f, &want, p);
 	thp_ledger_expect(f, folio, &want, "split");
