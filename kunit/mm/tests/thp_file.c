@@ -15,6 +15,7 @@
 #include "../internal.h"
 #include "thp_file.h"
 #include "thp_fixture.h"
+#include "thp_split_oracle.h"
 
 static struct vfsmount *thp_file_mount;
 
@@ -169,17 +170,9 @@ void thp_file_expect_kept(struct thp_fixture *f, struct address_space *mapping,
 	KUNIT_EXPECT_EQ_MSG(f->test, lost, 0, "pages from %u on: without their data", offset);
 }
 
-/**
- * thp_file_expect_dropped() - check that a part is not in the page cache
- * @f: fixture, as for thp_file_expect_kept()
- * @mapping: the file
- * @offset: first page of the part
- * @order: its order
- *
- * Context: process context
- */
-void thp_file_expect_dropped(struct thp_fixture *f, struct address_space *mapping,
-			     unsigned int offset, unsigned int order)
+/* Check that a part is not in the page cache. */
+static void expect_dropped(struct thp_fixture *f, struct address_space *mapping,
+			   unsigned int offset, unsigned int order)
 {
 	unsigned int i, left = 0;
 
@@ -188,4 +181,38 @@ void thp_file_expect_dropped(struct thp_fixture *f, struct address_space *mappin
 		left += f->first[offset + i].mapping == mapping;
 	}
 	KUNIT_EXPECT_EQ_MSG(f->test, left, 0, "pages from %u on: beyond the end", offset);
+}
+
+/**
+ * thp_file_expect_parts() - check all parts of a folio that was split
+ * @f: fixture, as for thp_file_expect_kept()
+ * @mapping: the file
+ * @layout: what the folio was split into
+ * @size: size of the file, in pages
+ * @flags: of the parts that start in the file, as for thp_file_expect_kept(). Those
+ *	beyond its end must be dropped.
+ *
+ * Context: process context; lru_add_drain() was called.
+ * Return: number of pages that the page cache must have of it, which is checked, too
+ */
+unsigned long thp_file_expect_parts(struct thp_fixture *f, struct address_space *mapping,
+				    const struct thp_split_layout *layout, unsigned int size,
+				    unsigned long flags)
+{
+	unsigned long kept = 0;
+	unsigned int i;
+
+	for (i = 0; i < layout->nr_parts; i++) {
+		const unsigned int offset = layout->parts[i].offset;
+		const unsigned int order = layout->parts[i].order;
+
+		if (offset < size) {
+			thp_file_expect_kept(f, mapping, offset, order, flags);
+			kept += 1UL << order;
+		} else {
+			expect_dropped(f, mapping, offset, order);
+		}
+	}
+	KUNIT_EXPECT_EQ(f->test, mapping->nrpages, kept);
+	return kept;
 }

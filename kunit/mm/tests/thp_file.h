@@ -11,6 +11,7 @@
 #include <linux/mm.h>
 
 struct thp_fixture;
+struct thp_split_layout;
 
 /**
  * struct thp_file - a file
@@ -34,7 +35,8 @@ struct folio *thp_file_add(struct thp_fixture *f, struct thp_file *file, unsigne
  */
 void thp_file_expect_kept(struct thp_fixture *f, struct address_space *mapping,
 			  unsigned int offset, unsigned int order, unsigned long flags);
-void thp_file_expect_dropped(struct thp_fixture *f, struct address_space *mapping,
-			     unsigned int offset, unsigned int order);
+unsigned long thp_file_expect_parts(struct thp_fixture *f, struct address_space *mapping,
+				    const struct thp_split_layout *layout, unsigned int size,
+				    unsigned long flags);
 
 #endif /* _THP_FILE_H */

@@ -100,15 +100,6 @@ static int init_beyond(struct kunit *test)
 /* A part that is in the file: it was written to. */
 #define KEPT	(BIT(PG_uptodate) | BIT(PG_dirty) | BIT(PG_lru) | BIT(PG_swapbacked))
 
-static void oracle(struct thp_split_layout *layout, const struct cache_param *p)
-{
-	if (p->uniform)
-		thp_split_oracle_uniform(layout, p->old_order, p->new_order);
-	else
-		thp_split_oracle_non_uniform_file(layout, p->old_order, p->new_order,
-						  p->split_at);
-}
-
 /* Split the folio and look at every part: those that start in the file are kept. */
 static void split_and_check(struct kunit *test)
 {
@@ -118,12 +109,11 @@ static void split_and_check(struct kunit *test)
 	struct folio *folio = thp_fixture_touch_shmem(f, p->old_order);
 	struct address_space *mapping = folio->mapping;
 	struct inode *inode = mapping->host;
-	unsigned long kept = 0;
-	unsigned int i;
+	unsigned long kept;
 	int ret;
 
 	KUNIT_ASSERT_NOT_NULL(test, layout);
-	oracle(layout, p);
+	thp_split_oracle_file(layout, p->uniform, p->old_order, p->new_order, p->split_at);
 	thp_fixture_zap_shmem(f);
 	KUNIT_EXPECT_EQ(test, SHMEM_I(inode)->alloced, 1UL << p->old_order);
 	if (p->size < 1U << p->old_order)
@@ -142,18 +132,7 @@ static void split_and_check(struct kunit *test)
 	if (ret)
 		return;
 	lru_add_drain();
-	for (i = 0; i < layout->nr_parts; i++) {
-		const unsigned int offset = layout->parts[i].offset;
-		const unsigned int order = layout->parts[i].order;
-
-		if (offset < p->size) {
-			thp_file_expect_kept(f, mapping, offset, order, KEPT);
-			kept += 1UL << order;
-		} else {
-			thp_file_expect_dropped(f, mapping, offset, order);
-		}
-	}
-	KUNIT_EXPECT_EQ(test, mapping->nrpages, kept);
+	kept = thp_file_expect_parts(f, mapping, layout, p->size, KEPT);
 	KUNIT_EXPECT_EQ(test, SHMEM_I(inode)->alloced, kept);
 }
 

@@ -139,15 +139,6 @@ static int split_file(struct thp_fixture *f, struct folio *folio, const struct f
 	return folio_split(folio, p->new_order, f->first + p->split_at, NULL);
 }
 
-static void oracle(struct thp_split_layout *layout, const struct file_param *p)
-{
-	if (p->uniform)
-		thp_split_oracle_uniform(layout, p->old_order, p->new_order);
-	else
-		thp_split_oracle_non_uniform_file(layout, p->old_order, p->new_order,
-						  p->split_at);
-}
-
 /* Every part is in its place, or dropped if it starts beyond the end. */
 static unsigned long expect_parts(struct kunit *test, struct address_space *mapping,
 				  const struct thp_split_layout *layout)
@@ -155,23 +146,8 @@ static unsigned long expect_parts(struct kunit *test, struct address_space *mapp
 	const struct file_param *p = test->param_value;
 	const unsigned long flags = BIT(PG_uptodate) | BIT(PG_lru) |
 				    (p->dirty ? BIT(PG_dirty) : 0);
-	struct thp_fixture *f = test->priv;
-	unsigned long kept = 0;
-	unsigned int i;
 
-	for (i = 0; i < layout->nr_parts; i++) {
-		const unsigned int offset = layout->parts[i].offset;
-		const unsigned int order = layout->parts[i].order;
-
-		if (offset < p->size) {
-			thp_file_expect_kept(f, mapping, offset, order, flags);
-			kept += 1UL << order;
-		} else {
-			thp_file_expect_dropped(f, mapping, offset, order);
-		}
-	}
-	KUNIT_EXPECT_EQ(test, mapping->nrpages, kept);
-	return kept;
+	return thp_file_expect_parts(test->priv, mapping, layout, p->size, flags);
 }
 
 static void split_and_check(struct kunit *test)
@@ -186,7 +162,7 @@ static void split_and_check(struct kunit *test)
 	int ret;
 
 	KUNIT_ASSERT_NOT_NULL(test, layout);
-	oracle(layout, p);
+	thp_split_oracle_file(layout, p->uniform, p->old_order, p->new_order, p->split_at);
 	folio_get(folio);
 	folio_lock(folio);
 	if (p->dirty)
@@ -281,7 +257,7 @@ static void expect_split(struct kunit *test, struct thp_file *file, struct folio
 		return;
 	}
 	lru_add_drain();
-	oracle(layout, p);
+	thp_split_oracle_file(layout, p->uniform, p->old_order, p->new_order, p->split_at);
 	expect_parts(test, file->inode->i_mapping, layout);
 }
 

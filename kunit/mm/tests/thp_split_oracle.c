@@ -101,3 +101,21 @@ void thp_split_oracle_non_uniform_file(struct thp_split_layout *layout,
 {
 	split_by_address(layout, old_order, new_order, split_at, true);
 }
+
+/**
+ * thp_split_oracle_file() - the result of a split of either kind, of the page cache
+ * @layout: where to write
+ * @uniform: every part is of @new_order
+ * @old_order: order of the folio, up to HPAGE_PMD_ORDER
+ * @new_order: order asked for
+ * @split_at: as for thp_split_oracle_non_uniform_file(), if it is not uniform
+ */
+void thp_split_oracle_file(struct thp_split_layout *layout, bool uniform,
+			   unsigned int old_order, unsigned int new_order,
+			   unsigned int split_at)
+{
+	if (uniform)
+		thp_split_oracle_uniform(layout, old_order, new_order);
+	else
+		thp_split_oracle_non_uniform_file(layout, old_order, new_order, split_at);
+}

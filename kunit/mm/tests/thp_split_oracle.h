@@ -29,5 +29,8 @@ void thp_split_oracle_non_uniform(struct thp_split_layout *layout, unsigned int 
 void thp_split_oracle_non_uniform_file(struct thp_split_layout *layout,
 				       unsigned int old_order, unsigned int new_order,
 				       unsigned int split_at);
+void thp_split_oracle_file(struct thp_split_layout *layout, bool uniform,
+			   unsigned int old_order, unsigned int new_order,
+			   unsigned int split_at);
 
 #endif /* _THP_SPLIT_ORACLE_H */
