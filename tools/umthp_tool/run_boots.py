@@ -1,6 +1,6 @@
 # SPDX-License-Identifier: GPL-2.0
-"""Which boots a run makes: one, or one for each suite or test, and one for each known bug that
-the kernel may not survive. As many at a time as there are CPUs."""
+"""Which boots a run makes: those of its plan, or one for each suite or test, and one for each
+known bug that the kernel may not survive. As many at a time as there are CPUs."""
 from __future__ import annotations
 
 import argparse
@@ -177,10 +177,10 @@ def _emptied(directory: Path) -> Path:
 
 
 def show_commands(kernel: Kernel, context: Context, args: argparse.Namespace,
-                  own: Sequence[Tuple[Bug, str]]) -> None:
+                  own: Sequence[Tuple[Bug, str]], plan: Plan = ALL) -> None:
     """What boots() would run, fit to paste."""
     launcher = context.launcher()
-    commands = [(_asked(args), "")]
+    commands = [(_asked(args, part.glob, part.without), "") for part in plan.parts]
     commands += [(_asked_alone(args, bug, case), "    # known bug %s: %s" % (
         bug.id, " ".join(bug.conditions))) for bug, case in own]
     for extra, note in commands:

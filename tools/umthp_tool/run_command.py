@@ -8,8 +8,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from typing import Any, Callable, ContextManager, Dict, Iterator, List, Optional, Sequence
 
-from . import (affected, commit_range, config, doctor, expected, host_memory, kept, known_bugs,
-               report, report_json, run_boots, stack_trace, verdict)
+from . import (affected, commit_range, config, doctor, expected, halves, host_memory, kept,
+               known_bugs, report, report_json, run_boots, stack_trace, verdict)
 from .boot import NEED_BYTES, Boot
 from .boot_plan import ALL, Plan
 from .build import Kernel
@@ -82,7 +82,8 @@ def _run_one_of(opened: ContextManager[Kernel], args: argparse.Namespace,
                     context.console.note("what is affected is known when the tree has been read; "
                                          "these are the commands for all suites")
                 run_boots.show_commands(kernel, context, args,
-                                        _own_boots(_asked(kernel, args), args, tables) or [])
+                                        _own_boots(_asked(kernel, args), args, tables) or [],
+                                        _quickest(kernel, args, ALL))
                 return EXIT_PASS
             return _run_kernel(kernel, context, args, tables)
     except UmthpError as error:
@@ -175,10 +176,27 @@ def _room_for_two() -> bool:
 def _alive(kernel: Kernel, context: Context, args: argparse.Namespace, by: Tables,
            plan: Plan = ALL) -> "tuple[List[Boot], verdict.Verdict]":
     """judged(), of a host that can run UML."""
-    made, result = judged(kernel, context, args, by, plan=plan)
+    made, result = judged(kernel, context, args, by, plan=_quickest(kernel, args, plan))
+    if _whole(args, plan) and not args.slow and result.verdict == verdict.PASS:
+        halves.keep(halves.times_path(context.log_dir(kernel.prepared), kernel.variant),
+                    result.cases)
     if any(boot.returncode for boot in made) and not result.cases:
         _explain_dead_boot(made)
     return made, result
+
+
+def _whole(args: argparse.Namespace, plan: Plan) -> bool:
+    return not args.glob and plan.only is None
+
+
+def _quickest(kernel: Kernel, args: argparse.Namespace, plan: Plan) -> Plan:
+    """One boot of all suites as two at once, if they end sooner."""
+    if not _whole(args, plan) or len(plan.parts) > 1 or args.isolate or args.write_expected \
+            or run_boots.at_most(args) < 2:
+        return plan
+    times = halves.times_path(kernel.prepared.home / "logs", kernel.variant)
+    parts = halves.parts(halves.load(times), args.slow)
+    return replace(plan, parts=parts) if parts and _room_for_two() else plan
 
 
 def _explain_dead_boot(made: Sequence[Boot]) -> None:

@@ -9,6 +9,7 @@ whole rest of a perfect log and then powers the machine off itself would be beli
 from __future__ import annotations
 
 import re
+from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Dict, List, Optional, Sequence, Tuple
@@ -85,9 +86,9 @@ def judge(src: Path, boots: Sequence[Boot], run: expected.Run,
         timed_out = timed_out or boot.timed_out
         _judge_boot(src, boot, result)
     names = [case.full for case in result.cases]
-    for name in sorted({name for name in names if names.count(name) > 1}) if len(boots) > 1 \
-            else []:
-        result.errors.append("%s ran in more than one boot" % name)
+    if len(boots) > 1:
+        result.errors += ["%s ran in more than one boot" % name
+                          for name, count in sorted(Counter(names).items()) if count > 1]
     if bugs is not None:
         own = None if own_boots is None else [_own_boot(src, *made) for made in own_boots]
         known_judge.settle(result, bugs, own, run)
