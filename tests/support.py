@@ -2,6 +2,7 @@
 """What several test modules share: where things are, and a kernel tree to borrow from."""
 
 import os
+import signal
 import sys
 import unittest
 from pathlib import Path
@@ -11,6 +12,12 @@ PROJECT = Path(__file__).resolve().parent.parent
 DATA = PROJECT / 'tests' / 'data'
 
 sys.path.insert(0, str(PROJECT / 'tools'))
+
+# What is tested is started as from a terminal, also below nohup, or a shell's `&`: umthp lets
+# signals be ignored that its caller ignores.
+for number in (signal.SIGHUP, signal.SIGINT, signal.SIGTERM):
+    if signal.getsignal(number) == signal.SIG_IGN:
+        signal.signal(number, signal.SIG_DFL)
 
 
 def kernel_tree() -> Optional[Path]:
