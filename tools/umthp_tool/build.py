@@ -116,7 +116,11 @@ class Builder:
         return argv + ["LOCALVERSION=", *self.variables.get(build.name, ()), *targets]
 
     def environment(self, prepared: Prepared) -> Dict[str, str]:
-        """For make: nothing of a git hook, no time or user in the binary, our own ccache."""
+        """For make: nothing of a git hook, no time or user in the binary, our own ccache.
+
+        CCACHE_DEPEND: kbuild has gcc list the headers anyway, so ccache need not preprocess what
+        it does not have yet, which a first build would pay for with a quarter of its time.
+        """
         env = clean_env()
         for name in ("MAKEFLAGS", "MFLAGS", "MAKELEVEL", "ARCH", "CROSS_COMPILE", "O",
                      "KBUILD_OUTPUT", "KCONFIG_CONFIG", "SUBARCH", "LLVM", "SRCARCH",
@@ -125,6 +129,7 @@ class Builder:
         env.update(KBUILD_BUILD_TIMESTAMP="", KBUILD_BUILD_USER="umthp",
                    KBUILD_BUILD_HOST="umthp", CCACHE_DIR=str(self.cache / "ccache"),
                    CCACHE_BASEDIR=str(prepared.home), CCACHE_NOHASHDIR="1",
+                   CCACHE_DEPEND="1",
                    GIT_CEILING_DIRECTORIES=str(prepared.home))
         return env
 
