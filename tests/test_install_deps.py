@@ -87,6 +87,11 @@ class InstallDepsTest(unittest.TestCase):
         self.assertTrue(self.install(0, 'check')[1].endswith(
             ' shellcheck pyflakes3 pycodestyle gcovr gdb'))
 
+    def test_ci_alone_needs_a_browser(self):
+        self.assertTrue(self.install(0, 'ci')[1].endswith('-recommends chromium'))
+        self.stub('chromium')
+        self.assertEqual(self.install(0, 'ci'), [])
+
     def test_user_with_sudo_installs_through_it(self):
         self.remove('flex')
         self.stub('sudo')
