@@ -25,7 +25,7 @@
  * tests, only the first has to be sure that it isn't the machine that is slow.
  */
 #define FAKE_ZDEV_LEAK_TIMEOUT		(10 * HZ)
-#define FAKE_ZDEV_NEXT_LEAK_TIMEOUT	(HZ / 2)
+#define FAKE_ZDEV_NEXT_LEAK_TIMEOUT	(HZ / 10)
 
 static bool fake_zdev_has_leaked;
 
