@@ -33,9 +33,9 @@ DESCRIPTION = (
     "mm/memremap.c they execute. Lines that no test can reach are listed in "
     "tests/coverage_unreached with the reason; a line that is not reached and not listed, or "
     "listed and reached, makes the exit code 1. Branches are gcov's raw arcs: two for each "
-    "condition of an `if`, and those inside every macro. The last column leaves out the arcs of "
-    "lines that are one assertion, which are not taken as long as the kernel is right. -v also "
-    "lists the lines that are not left in all ways.")
+    "condition of an `if`, and those inside every macro and inline function. The last column "
+    "leaves out lines that are one assertion, which are not taken as long as the kernel is right, "
+    "and statements without a condition. -v also lists the lines that are not left in all ways.")
 VARIANT = "coverage"
 TABLE = ROOT / "tests" / "coverage_unreached"
 

@@ -8,7 +8,7 @@ from .console import Console, printable
 from .coverage_table import Function, Sum, total
 from .unreached import Check
 
-_HEAD = "%-56s %14s %14s %14s" % ("function", "lines", "branches", "no assertions")
+_HEAD = "%-56s %14s %14s %14s" % ("function", "lines", "branches", "conditions")
 
 
 def targets(found: Dict[str, Function], functions: Sequence[str],

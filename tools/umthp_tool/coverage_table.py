@@ -2,9 +2,10 @@
 """gcov's counts by function: what is hit, of how much, and which lines are not.
 
 Branches are gcov's raw arcs, as `gcov -b` counts them: every condition of an `if` has two, every
-macro that tests something has its own, a VM_WARN_ON_ONCE() five or six of which a kernel without
-a bug takes two. So there is a second count, without the arcs of lines that are an assertion and
-nothing else: those are not taken as long as the kernel is right.
+macro and inline function that tests something has its own, a VM_WARN_ON_ONCE() five or six of
+which a kernel without a bug takes two. So there is a second count, of what the function itself
+decides: without the arcs of lines that are an assertion and nothing else, which are not taken as
+long as the kernel is right, and without those of statements that have no condition.
 """
 from __future__ import annotations
 
@@ -13,11 +14,13 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Dict, List, Optional, Sequence, Set, Tuple
 
-from .c_functions import functions
+from .c_functions import functions, without_comments
 from .gcov import Counts, Line
 
 _ASSERTION = re.compile(r"(?:VM_)?(?:WARN|BUG)(?:_ON)?(?:_ONCE)?(?:_\w+)?\(|lockdep_\w+\("
                         r"|\w*_assert_\w+\(|assert_\w+\(|might_\w+\(|CHECK_DATA_CORRUPTION\(")
+_CONDITION = re.compile(r"\b(?:if|while|for|switch|case|default|\w*for_each\w*)\b|&&|\|\||\?"
+                        r"|[=!<>]=|(?<!<)<(?!<)|(?<![->])>(?!>)")
 
 
 @dataclass
@@ -28,7 +31,7 @@ class Function:
     name: str
     lines: Dict[int, Line] = field(default_factory=dict)
     text: Dict[int, str] = field(default_factory=dict)
-    assertions: Set[int] = field(default_factory=set)
+    decides: Set[int] = field(default_factory=set)      # lines with a condition of its own
 
     @property
     def key(self) -> str:
@@ -43,14 +46,14 @@ class Function:
         return [number for number in sorted(self.lines) if not self.lines[number].count]
 
     def half_taken(self) -> List[int]:
-        """Executed lines, not assertions, that leave in fewer ways than they could."""
-        return [number for number in sorted(self.lines) if number not in self.assertions
+        """Executed lines with a condition that leave in fewer ways than they could."""
+        return [number for number in sorted(self.lines) if number in self.decides
                 and self.lines[number].count and 0 in self.lines[number].branches]
 
 
 @dataclass
 class Sum:
-    """hit and total of lines, raw branches, and branches of what is no assertion."""
+    """hit and total of lines, raw branches, and branches of the function's own conditions."""
 
     lines: Tuple[int, int] = (0, 0)
     branches: Tuple[int, int] = (0, 0)
@@ -72,7 +75,7 @@ def table(counts: Counts, src: Path) -> Dict[str, Function]:
         except OSError:
             continue
         lines = text.splitlines()
-        asserts = assertion_lines(lines)
+        decides = condition_lines(text) - assertion_lines(lines)
         for extent in functions(text):
             inside = {number: counts[file][number]
                       for number in range(extent.first, extent.last + 1)
@@ -82,7 +85,7 @@ def table(counts: Counts, src: Path) -> Dict[str, Function]:
             entry = found.setdefault("%s:%s" % (file, extent.name), Function(file, extent.name))
             entry.lines.update(inside)
             entry.text.update({number: lines[number - 1].strip() for number in inside})
-            entry.assertions |= asserts & set(inside)
+            entry.decides |= decides & set(inside)
     return found
 
 
@@ -99,6 +102,24 @@ def assertion_lines(lines: Sequence[str]) -> Set[int]:
     return found
 
 
+def condition_lines(text: str) -> Set[int]:
+    """Lines, from 1, of statements that have a condition."""
+    found: Set[int] = set()
+    statement, first, depth = "", 1, 0
+    line = 1
+    for char in re.sub(r'"(?:\\.|[^"\\\n])*"', '""', without_comments(text)):
+        depth += (char == "(") - (char == ")")
+        if char in "{}" or char == ";" and depth <= 0:
+            if _CONDITION.search(statement):
+                found.update(range(first, line + 1))
+            statement, depth = "", 0
+        elif statement or not char.isspace():
+            first = first if statement else line
+            statement += char
+        line += char == "\n"
+    return found
+
+
 def total(function: Function, without: Optional[Set[int]] = None) -> Sum:
     """Of one function; `without` are lines that do not count at all."""
     made = Sum()
@@ -107,7 +128,7 @@ def total(function: Function, without: Optional[Set[int]] = None) -> Sum:
             continue
         branches = (sum(1 for count in line.branches if count), len(line.branches))
         made += Sum((int(line.count > 0), 1), branches,
-                    (0, 0) if number in function.assertions else branches)
+                    branches if number in function.decides else (0, 0))
     return made
 
 
