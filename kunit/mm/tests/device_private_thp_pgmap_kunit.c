@@ -9,6 +9,10 @@
 #include <linux/ioport.h>
 #include <linux/memremap.h>
 #include <linux/mm.h>
+#include <linux/pagemap.h>
+#include <linux/percpu-refcount.h>
+#include <linux/sched.h>
+#include <linux/workqueue.h>
 
 #include "fake_zone_device.h"
 #include "thp_fail_alloc.h"
@@ -424,6 +428,55 @@ static void each_allocation_fails_and_is_undone(struct kunit *test)
 	KUNIT_EXPECT_GT(test, nth, 2);
 }
 
+/**
+ * struct last_page - the page that memunmap_pages() waits for
+ * @work: gives it back
+ * @pgmap: whose page it is
+ * @page: the page, with one reference
+ * @found: what get_dev_pagemap() finds for it meanwhile
+ */
+struct last_page {
+	struct work_struct work;
+	struct dev_pagemap *pgmap;
+	struct page *page;
+	struct dev_pagemap *found;
+};
+
+static void look_and_give_back(struct work_struct *work)
+{
+	struct last_page *last = container_of(work, struct last_page, work);
+
+	/* The first thing that memunmap_pages() does */
+	while (!percpu_ref_is_dying(&last->pgmap->ref))
+		cond_resched();
+	last->found = get_dev_pagemap(page_to_pfn(last->page));
+	put_dev_pagemap(last->found);
+	put_page(last->page);
+}
+
+/*
+ * Test that nobody gets a pgmap any more while memunmap_pages() waits for its last
+ * page, although it is still the one of that page.
+ */
+static void dying_pgmap_is_not_found(struct kunit *test)
+{
+	struct dev_pagemap *pgmap = make_pgmap(test, 1);
+	struct last_page last = { .pgmap = pgmap, .found = pgmap };
+	void *mapped = memremap_pages(pgmap, NUMA_NO_NODE);
+
+	KUNIT_ASSERT_FALSE(test, IS_ERR(mapped));
+	last.page = pfn_to_page(PHYS_PFN(pgmap->range.start));
+	zone_device_page_init(last.page, pgmap, 0);
+	unlock_page(last.page);
+	INIT_WORK_ONSTACK(&last.work, look_and_give_back);
+	schedule_work(&last.work);
+	memunmap_pages(pgmap);
+	flush_work(&last.work);
+	destroy_work_on_stack(&last.work);
+	KUNIT_EXPECT_PTR_EQ(test, last.found, NULL);
+	expect_mapped(test, pgmap, 1, NULL, "memunmap_pages");
+}
+
 /* Test that ranges that start and end at sub-sections are what memremap_pages() takes. */
 static void alignment_is_a_sub_section(struct kunit *test)
 {
@@ -440,6 +493,7 @@ static struct kunit_case device_private_thp_pgmap_cases[] = {
 				   init_ranges, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(each_allocation_fails_and_is_undone,
 				   kunit_array_gen_params, init_fail, NULL),
+	KUNIT_CASE(dying_pgmap_is_not_found),
 	KUNIT_CASE(alignment_is_a_sub_section),
 	{}
 };

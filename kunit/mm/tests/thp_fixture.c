@@ -119,6 +119,24 @@ static void let_go_of_rest(struct thp_fixture *f)
 		thp_fixture_remap(f, page_folio(thp_fixture_nth_page(f, idx)));
 }
 
+/*
+ * Whoever walks an rmap has given the anon_vma back: only its VMAs are left, who
+ * share one reference, and those of a fork, which are gone.
+ */
+static void expect_anon_vmas_released(struct thp_fixture *f)
+{
+	VMA_ITERATOR(vmi, f->mm, 0);
+	struct vm_area_struct *vma;
+
+	mmap_read_lock(f->mm);
+	for_each_vma(vmi, vma) {
+		if (vma->anon_vma)
+			KUNIT_EXPECT_EQ_MSG(f->test, atomic_read(&vma->anon_vma->refcount), 1,
+					    "anon_vma of %#lx-%#lx", vma->vm_start, vma->vm_end);
+	}
+	mmap_read_unlock(f->mm);
+}
+
 /**
  * thp_fixture_exit() - suite callback: take down, and see that nothing is left
  * @test: the test
@@ -138,6 +156,7 @@ void thp_fixture_exit(struct kunit *test)
 	thp_fixture_put_system(f);
 	while (f->nr_children)
 		thp_fixture_end_child(f, f->children[0]);
+	expect_anon_vmas_released(f);
 	/* Whatever mremap() has moved where */
 	kthread_use_mm(f->mm);
 	KUNIT_EXPECT_EQ(test, 0, vm_munmap(0, TASK_SIZE));
