@@ -101,6 +101,7 @@ static int split_and_check(struct kunit *test, struct folio *folio)
 	struct thp_fixture *f = test->priv;
 	struct thp_split_parts *parts = thp_split_parts_uniform(f, HPAGE_PMD_ORDER, p->new_order);
 	unsigned int i;
+	s64 css_refs;
 	int warnings = 0;
 
 	if (p->unmapped) {
@@ -110,7 +111,13 @@ static int split_and_check(struct kunit *test, struct folio *folio)
 		folio_lock(folio);
 		thp_fixture_hold(f, folio);
 	}
+	css_refs = thp_memcg_css_refs(f);
 	KUNIT_ASSERT_EQ(test, 0, split_and_count(test, folio, &warnings));
+	/* A mapped split allocates for the cgroup of the folio, as long as it takes. */
+	KUNIT_EXPECT_EQ_MSG(test, thp_memcg_css_refs(f), css_refs, "references of the cgroup");
+#ifdef CONFIG_MEMCG
+	KUNIT_EXPECT_PTR_EQ(test, current->active_memcg, NULL);
+#endif
 	parts->split_pmds = 1;
 	parts->splits = !p->unmapped;
 	if (p->unmapped) {

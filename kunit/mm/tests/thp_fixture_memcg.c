@@ -297,19 +297,9 @@ s64 thp_memcg_usage(const struct thp_fixture *f)
 	return page_counter_read(&f->charge_to->memory);
 }
 
-/**
- * thp_memcg_charge_refs() - references on what a folio is charged to
- * @folio: charged folio
- *
- * Each charged folio has one (folio_split_memcg_refs()). As long as nobody kills
- * the reference count, only differences mean anything.
- *
- * Context: nobody else charges or uncharges
- * Return: sum over all CPUs, without the initial reference.
- */
-s64 thp_memcg_charge_refs(struct folio *folio)
+/* Sum over all CPUs, without the initial reference; 0 once @ref is killed */
+static s64 percpu_refs(struct percpu_ref *ref)
 {
-	struct percpu_ref *ref = &folio_objcg(folio)->refcnt;
 	unsigned long __percpu *count;
 	unsigned long refs = 0;
 	int cpu;
@@ -318,6 +308,36 @@ s64 thp_memcg_charge_refs(struct folio *folio)
 		for_each_possible_cpu(cpu)
 			refs += READ_ONCE(*per_cpu_ptr(count, cpu));
 	return refs;
+}
+
+/**
+ * thp_memcg_charge_refs() - references on what a folio is charged to
+ * @folio: charged folio
+ *
+ * Each charged folio has one (folio_split_memcg_refs()). As long as nobody kills
+ * the reference count, only differences mean anything.
+ *
+ * Context: nobody else charges or uncharges
+ * Return: number of references.
+ */
+s64 thp_memcg_charge_refs(struct folio *folio)
+{
+	return percpu_refs(&folio_objcg(folio)->refcnt);
+}
+
+/**
+ * thp_memcg_css_refs() - references on the cgroup of the test itself
+ * @f: fixture, after thp_fixture_own_memcg()
+ *
+ * Folios have none, they have one on what they are charged to. Only differences
+ * mean anything.
+ *
+ * Context: nobody else uses the cgroup
+ * Return: number of references.
+ */
+s64 thp_memcg_css_refs(const struct thp_fixture *f)
+{
+	return percpu_refs(&f->charge_to->css.refcnt);
 }
 
 #else
@@ -364,6 +384,11 @@ s64 thp_memcg_drained_usage(const struct thp_fixture *f)
 }
 
 s64 thp_memcg_charge_refs(struct folio *folio)
+{
+	return 0;
+}
+
+s64 thp_memcg_css_refs(const struct thp_fixture *f)
 {
 	return 0;
 }

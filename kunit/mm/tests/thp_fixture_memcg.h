@@ -27,5 +27,6 @@ void thp_fixture_leave_memcg(struct thp_fixture *f);
 s64 thp_memcg_usage(const struct thp_fixture *f);
 s64 thp_memcg_drained_usage(const struct thp_fixture *f);
 s64 thp_memcg_charge_refs(struct folio *folio);
+s64 thp_memcg_css_refs(const struct thp_fixture *f);
 
 #endif /* _THP_FIXTURE_MEMCG_H */
