@@ -8,8 +8,10 @@
 #include <linux/hmm.h>
 #include <linux/mm.h>
 #include <linux/mmu_notifier.h>
+#include <linux/rwsem.h>
 
 #include "fake_zone_device_migrate.h"
+#include "kunit_mm_compat.h"
 #include "thp_fixture_forms.h"
 #include "thp_known_bug.h"
 
@@ -98,6 +100,22 @@ static int walk_range(struct kunit *test, struct hmm_walk *walk, unsigned long r
 	return ret;
 }
 
+/* The same in one call, which takes the lock, and calls again if it has to. */
+static int walk_range_unlocked(struct kunit *test, struct hmm_walk *walk,
+			       unsigned long request)
+{
+	struct thp_fixture *f = test->priv;
+	int ret;
+
+	if (!KUNIT_MM_HAS_HMM_UNLOCKED)
+		kunit_skip(test, "no hmm_range_fault_unlocked_timeout()");
+	walk->range.default_flags = request;
+	walk->calls = 1;
+	ret = hmm_range_fault_unlocked_timeout(&walk->range, 0);
+	KUNIT_EXPECT_FALSE_MSG(test, rwsem_is_locked(&f->mm->mmap_lock), "the mmap lock is held");
+	return ret;
+}
+
 /* Are entries @from to @to - 1 the pfns from @pfn on, with @flags? @pfn 0: no pfn */
 static void expect_pfns(struct kunit *test, const struct hmm_walk *walk, unsigned long from,
 			unsigned long to, unsigned long pfn, unsigned long flags)
@@ -119,12 +137,16 @@ static void expect_pfns(struct kunit *test, const struct hmm_walk *walk, unsigne
  * @write: its entries are writable
  * @request: HMM_PFN_REQ_*
  * @flags: what is to be said of each page, besides the order
+ * @unlocked: by hmm_range_fault_unlocked_timeout()
+ * @calls: number of calls until pages of another driver have been faulted back
  */
 struct hmm_variant {
 	const char *name;
 	bool write;
 	unsigned long request;
 	unsigned long flags;
+	bool unlocked;
+	unsigned int calls;
 };
 
 /* The order is said if a PMD maps the page (hmm_pfn_flags_order()). */
@@ -226,9 +248,12 @@ static void foreign_folio_of_pmd_is_an_error(struct kunit *test)
 static int foreign_fault_params_init(struct kunit *test)
 {
 	static const struct hmm_variant variants[] = {
-		{ "read", true, HMM_PFN_REQ_FAULT, WRITABLE },
-		{ "write", true, HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE, WRITABLE },
-		{ "read_only", false, HMM_PFN_REQ_FAULT, READABLE },
+		{ "read", true, HMM_PFN_REQ_FAULT, WRITABLE, false, 2 },
+		{ "write", true, HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE, WRITABLE, false, 2 },
+		{ "read_only", false, HMM_PFN_REQ_FAULT, READABLE, false, 2 },
+		{ "read_unlocked", true, HMM_PFN_REQ_FAULT, WRITABLE, true, 1 },
+		{ "write_unlocked", true, HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE, WRITABLE,
+		  true, 1 },
 	};
 
 	return thp_cases_init(test, THP_ALL_FORMS, variants, sizeof(variants),
@@ -254,8 +279,9 @@ static void foreign_folio_is_faulted_back(struct kunit *test)
 	thp_fixture_place(f, form);
 	fake_zdev_set_fault_order(f->zdev, form->order);
 	walk = walk_init(test, f->peer, f->addr, f->addr + c->nr * PAGE_SIZE);
-	KUNIT_EXPECT_EQ(test, walk_range(test, walk, v->request), 0);
-	KUNIT_EXPECT_EQ(test, walk->calls, 2);
+	KUNIT_EXPECT_EQ(test, 0, v->unlocked ? walk_range_unlocked(test, walk, v->request) :
+			walk_range(test, walk, v->request));
+	KUNIT_EXPECT_EQ(test, walk->calls, v->calls);
 	KUNIT_EXPECT_EQ(test, fake_zdev_count(f->zdev, FAKE_ZDEV_MIGRATE_TO_RAM), 1);
 	for (i = 0; i < form->back_folios; i++) {
 		unsigned long entry = i << form->back_order;

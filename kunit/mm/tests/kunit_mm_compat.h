@@ -36,6 +36,14 @@ static inline pmd_t softleaf_to_pmd(softleaf_t entry)
 #define remove_migration_pmd(pvmw, folio) \
 	((remove_migration_pmd)(pvmw, folio_page(folio, 0)))
 
+/* A later one. Nothing stands for it; who asks first skips. */
+#define KUNIT_MM_HAS_HMM_UNLOCKED	false
+#define hmm_range_fault_unlocked_timeout(range, timeout)	(-EOPNOTSUPP)
+
+#else
+
+#define KUNIT_MM_HAS_HMM_UNLOCKED	true
+
 #endif /* CONFIG_ARCH_ENABLE_THP_MIGRATION */
 
 /* Until 7.2, kernel threads have the root directory of init. */
