@@ -7,13 +7,16 @@
 #include <kunit/test.h>
 #include <linux/hmm.h>
 #include <linux/mm.h>
+#include <linux/mman.h>
 #include <linux/mmu_notifier.h>
 #include <linux/rwsem.h>
 
+#include "../internal.h"
 #include "fake_zone_device_migrate.h"
 #include "kunit_mm_compat.h"
 #include "thp_fixture_forms.h"
 #include "thp_known_bug.h"
+#include "thp_migrate_model.h"
 
 #define READABLE	HMM_PFN_VALID
 #define WRITABLE	(HMM_PFN_VALID | HMM_PFN_WRITE)
@@ -415,6 +418,62 @@ static void write_request_for_own_read_only_folio_gives_writable_pages(struct ku
 			    READABLE | order_flags(form->where));
 }
 
+/**
+ * struct hole_variant - who asks for a fault behind a folio of the device
+ * @name: of the variant
+ * @asks: page of the second PMD, which is not there; -1: none does
+ */
+struct hole_variant {
+	const char *name;
+	int asks;
+};
+
+static int hole_params_init(struct kunit *test)
+{
+	static const struct hole_variant variants[] = {
+		{ "nobody", -1 },
+		{ "first", 0 },
+		{ "inside", 77 },
+		{ "last", HPAGE_PMD_NR - 1 },
+	};
+
+	return thp_cases_init(test, THP_ALL_FORMS, variants, sizeof(variants),
+			      sizeof(*variants), THP_WHOLE);
+}
+
+/*
+ * Test that a missing page table is filled, all of it, if one of its own entries
+ * asks for a fault, and left alone if none does, whatever is mapped before it.
+ */
+static void hole_is_faulted_if_one_of_its_entries_asks(struct kunit *test)
+{
+	const struct thp_case *c = test->param_value;
+	const struct hole_variant *v = c->variant;
+	struct thp_fixture *f = test->priv;
+	unsigned long i, valid = 0;
+	struct folio *folio;
+	struct hmm_walk *walk;
+
+	thp_layout_map(f, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE);
+	mmap_read_lock(f->mm);
+	KUNIT_EXPECT_EQ(test, anon_vma_prepare(f->vma), 0);
+	mmap_read_unlock(f->mm);
+	f->anon_vma = f->vma->anon_vma;
+	folio = thp_fixture_place(f, &c->form);
+	walk = walk_init(test, f->zdev, f->addr, f->addr + 2 * HPAGE_PMD_SIZE);
+	walk->range.pfn_flags_mask = HMM_PFN_REQ_FAULT;
+	if (v->asks >= 0)
+		walk->pfns[HPAGE_PMD_NR + v->asks] = HMM_PFN_REQ_FAULT;
+	KUNIT_EXPECT_EQ(test, walk_range(test, walk, 0), 0);
+	expect_pfns(test, walk, 0, c->nr, folio_pfn(folio),
+		    WRITABLE | order_flags(c->form.where));
+	expect_pfns(test, walk, c->nr, HPAGE_PMD_NR, 0, 0);
+	for (i = HPAGE_PMD_NR; i < 2 * HPAGE_PMD_NR; i++)
+		valid += !!(walk->pfns[i] & HMM_PFN_VALID);
+	KUNIT_EXPECT_EQ(test, valid, v->asks < 0 ? 0 : HPAGE_PMD_NR);
+	KUNIT_EXPECT_EQ(test, fake_zdev_count(f->zdev, FAKE_ZDEV_MIGRATE_TO_RAM), 0);
+}
+
 /* Test that pages under migration are not there for one who only looks. */
 static void folio_under_migration_is_not_reported(struct kunit *test)
 {
@@ -452,6 +511,8 @@ static struct kunit_case device_private_thp_hmm_cases[] = {
 				   kunit_array_gen_params, thp_form_params_init, NULL),
 	KUNIT_CASE_PARAM_WITH_INIT(folio_under_migration_is_not_reported,
 				   kunit_array_gen_params, thp_form_params_init, NULL),
+	KUNIT_CASE_PARAM_WITH_INIT(hole_is_faulted_if_one_of_its_entries_asks,
+				   kunit_array_gen_params, hole_params_init, NULL),
 	{}
 };
 

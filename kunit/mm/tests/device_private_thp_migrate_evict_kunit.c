@@ -201,6 +201,13 @@ static const struct evict_param evict_params[] = {
 	{ "row_of_pages", NULL, { { THP_DEVICE, 0, 0 }, { THP_DEVICE, 0, 7 }, { THP_DEVICE, 0, 3 },
 			    { THP_DEVICE, 0, 2 } },
 	  AS_SOURCE, 0, 8, 4 },
+	/* The range ends inside of the second one. */
+	{ "order0_cut_order4", NULL, { { THP_DEVICE, 0, 0 }, { THP_DEVICE, 4, 16 } },
+	  AS_SOURCE, 0, 24, 1 },
+	{ "order4_cut_order4", NULL, { { THP_DEVICE, 4, 0 }, { THP_DEVICE, 4, 16 } },
+	  AS_SOURCE, 0, 31, 1 },
+	{ "order4_cut_order9", NULL, { { THP_DEVICE, 4, 0 }, { THP_DEVICE, 9, NR } },
+	  AS_SOURCE, 0, NR + 100, 1 },
 };
 
 /**
