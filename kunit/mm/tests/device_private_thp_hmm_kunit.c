@@ -254,6 +254,9 @@ static int foreign_fault_params_init(struct kunit *test)
 		{ "read", true, HMM_PFN_REQ_FAULT, WRITABLE, false, 2 },
 		{ "write", true, HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE, WRITABLE, false, 2 },
 		{ "read_only", false, HMM_PFN_REQ_FAULT, READABLE, false, 2 },
+		/* Faulted once more to be written to, nobody else has it. */
+		{ "read_only_write", false, HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE, WRITABLE,
+		  false, 2 },
 		{ "read_unlocked", true, HMM_PFN_REQ_FAULT, WRITABLE, true, 1 },
 		{ "write_unlocked", true, HMM_PFN_REQ_FAULT | HMM_PFN_REQ_WRITE, WRITABLE,
 		  true, 1 },
