@@ -37,7 +37,9 @@ class Browser:
             os.dup2(high[1], 4)
         self.process = subprocess.Popen(
             [CHROMIUM, '--headless=new', '--no-sandbox', '--disable-gpu', '--no-first-run',
-             '--remote-debugging-pipe', f'--user-data-dir={self.profile}', 'about:blank'],
+             # /dev/shm may be small, or nobody's: in a container it is.
+             '--disable-dev-shm-usage', '--remote-debugging-pipe',
+             f'--user-data-dir={self.profile}', 'about:blank'],
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
             close_fds=False, preexec_fn=in_child)
         os.close(command)

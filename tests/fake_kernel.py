@@ -86,6 +86,12 @@ class FakeKernelCase(unittest.TestCase):
         # The index knows the files by their inodes, too.
         self.git('update-index', '--refresh', '-q')
 
+    @staticmethod
+    def told(done):
+        """What a command said besides its result, but for where this host has room for UML."""
+        return ''.join(line for line in done.stderr.splitlines(True)
+                       if not line.startswith("note: UML's memory is in "))
+
     def _use(self, top):
         self.top = Path(top)
         self.project = self.top / 'project'

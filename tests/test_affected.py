@@ -380,7 +380,7 @@ class OrderTest(AffectedCase):
         document, ran, done = self.run_json(0)
         self.assertEqual(ran, self.NAMES)
         self.assertEqual(self.logs('run-default-parts/*'), [])
-        self.assertEqual(done.stderr, '')
+        self.assertEqual(self.told(done), '')
 
 
 class MapTest(AffectedCase):

@@ -67,7 +67,7 @@ class TwoBootsTest(AffectedCase):
         self.assertEqual(self.parts(), [['thp_c', 'thp_e'], ['thp_a', 'thp_b', 'thp_d']])
         self.assertEqual(two[1], self.NAMES)
         self.assertIn('PASS  5 suites, 5 passed', two[2].stdout)
-        self.assertEqual(two[2].stderr, '')
+        self.assertEqual(self.told(two[2]), '')
         kept = json.loads(self.logs('verdict-default.json')[0].read_text())
         self.assertEqual(len(kept['suites']), 5)
         # What they took is known again: nothing.
