@@ -38,7 +38,14 @@ static inline pmd_t softleaf_to_pmd(softleaf_t entry)
 
 /* A later one. Nothing stands for it; who asks first skips. */
 #define KUNIT_MM_HAS_HMM_UNLOCKED	false
-#define hmm_range_fault_unlocked_timeout(range, timeout)	(-EOPNOTSUPP)
+
+struct hmm_range;
+
+static inline int hmm_range_fault_unlocked_timeout(struct hmm_range *range,
+						   unsigned long timeout)
+{
+	return -EOPNOTSUPP;
+}
 
 #else
 
