@@ -11,7 +11,6 @@
 #include <linux/mmu_notifier.h>
 #include <linux/rwsem.h>
 
-#include "../internal.h"
 #include "fake_zone_device_migrate.h"
 #include "kunit_mm_compat.h"
 #include "thp_fixture_forms.h"
@@ -458,10 +457,7 @@ static void hole_is_faulted_if_one_of_its_entries_asks(struct kunit *test)
 	struct hmm_walk *walk;
 
 	thp_layout_map(f, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE);
-	mmap_read_lock(f->mm);
-	KUNIT_EXPECT_EQ(test, anon_vma_prepare(f->vma), 0);
-	mmap_read_unlock(f->mm);
-	f->anon_vma = f->vma->anon_vma;
+	thp_fixture_prepare_anon_vma(f);
 	folio = thp_fixture_place(f, &c->form);
 	walk = walk_init(test, f->zdev, f->addr, f->addr + 2 * HPAGE_PMD_SIZE);
 	walk->range.pfn_flags_mask = HMM_PFN_REQ_FAULT;

@@ -493,10 +493,7 @@ static void find_hidden_page(struct kunit *test, bool by_pfns)
 	s64 want;
 
 	thp_layout_map(f, PROT_READ | PROT_WRITE, MAP_ANONYMOUS | MAP_PRIVATE);
-	mmap_read_lock(f->mm);
-	KUNIT_EXPECT_EQ(test, anon_vma_prepare(f->vma), 0);
-	mmap_read_unlock(f->mm);
-	f->anon_vma = f->vma->anon_vma;
+	thp_fixture_prepare_anon_vma(f);
 	if (p->old_order) {
 		old = fake_zdev_alloc_at(f->zdev, 0, p->old_order);
 		KUNIT_ASSERT_NOT_NULL(test, old);

@@ -14,10 +14,10 @@
  */
 #include <linux/ioport.h>
 #include <linux/iopoll.h>
-#include <linux/percpu-refcount.h>
 #include <linux/slab.h>
 
 #include "fake_zone_device_internal.h"
+#include "percpu_refs.h"
 
 /*
  * How long to wait for pages that are still in use when a device is destroyed.
@@ -362,16 +362,12 @@ struct dev_pagemap *fake_zdev_pgmap(const struct fake_zdev *zdev, unsigned long 
  */
 unsigned long fake_zdev_pgmap_refs(const struct fake_zdev *zdev)
 {
-	unsigned long __percpu *count;
 	unsigned long refs = 0;
 	unsigned int c;
-	int cpu;
 
 	/* No pgmap is killed before its pages are free: all count per CPU. */
 	for (c = 0; c < zdev->nr_chunks; c++)
-		if (__ref_is_percpu(&zdev->chunks[c]->pgmap.ref, &count))
-			for_each_possible_cpu(cpu)
-				refs += READ_ONCE(*per_cpu_ptr(count, cpu));
+		refs += percpu_refs(&zdev->chunks[c]->pgmap.ref);
 	return refs;
 }
 

@@ -47,6 +47,25 @@ void thp_fixture_alloc_scratch(struct thp_fixture *f)
 }
 
 /**
+ * thp_fixture_prepare_anon_vma() - give the VMA of a fixture an anon_vma
+ * @f: fixture, with its @vma; gets the @anon_vma
+ *
+ * As a page fault does, before anything is mapped there.
+ *
+ * Context: the thread of the test, mmap lock not held.
+ */
+void thp_fixture_prepare_anon_vma(struct thp_fixture *f)
+{
+	int ret;
+
+	mmap_read_lock(f->mm);
+	ret = anon_vma_prepare(f->vma);
+	mmap_read_unlock(f->mm);
+	KUNIT_ASSERT_EQ(f->test, ret, 0);
+	f->anon_vma = f->vma->anon_vma;
+}
+
+/**
  * thp_fixture_init_with() - make a struct thp_fixture, in test->priv
  * @test: the test
  * @params: what its devices are to be like, NULL: the default. Must outlive it.
@@ -62,7 +81,7 @@ void thp_fixture_alloc_scratch(struct thp_fixture *f)
 int thp_fixture_init_with(struct kunit *test, const struct fake_zdev_params *params)
 {
 	struct thp_fixture *f = kunit_kzalloc(test, sizeof(*f), GFP_KERNEL);
-	unsigned long addr, nr;
+	unsigned long addr;
 
 	KUNIT_ASSERT_NOT_NULL(test, f);
 	f->test = test;
@@ -85,11 +104,7 @@ int thp_fixture_init_with(struct kunit *test, const struct fake_zdev_params *par
 	f->addr = ALIGN(addr, HPAGE_PMD_SIZE);
 	f->vma = vma_lookup(f->mm, f->addr);
 	KUNIT_ASSERT_NOT_NULL(test, f->vma);
-	mmap_read_lock(f->mm);
-	nr = anon_vma_prepare(f->vma);
-	mmap_read_unlock(f->mm);
-	KUNIT_ASSERT_EQ(test, nr, 0);
-	f->anon_vma = f->vma->anon_vma;
+	thp_fixture_prepare_anon_vma(f);
 	f->start = f->vma->vm_start;
 	f->end = f->vma->vm_end;
 

@@ -123,6 +123,7 @@ struct thp_fixture {
 int thp_fixture_init(struct kunit *test);
 int thp_fixture_init_with(struct kunit *test, const struct fake_zdev_params *params);
 void thp_fixture_alloc_scratch(struct thp_fixture *f);
+void thp_fixture_prepare_anon_vma(struct thp_fixture *f);
 void thp_fixture_exit(struct kunit *test);
 void thp_fixture_track(struct thp_fixture *f, struct page *first,
 		       unsigned int order, unsigned long addr);

@@ -13,12 +13,12 @@
 #include <linux/memcontrol.h>
 #include <linux/mount.h>
 #include <linux/page_counter.h>
-#include <linux/percpu-refcount.h>
 #include <linux/sched.h>
 #include <linux/syscalls.h>
 #include <linux/wait.h>
 
 #include "../memcontrol-v1.h"
+#include "percpu_refs.h"
 #include "thp_fixture_memcg.h"
 #include "thp_fixture_syscall.h"
 
@@ -295,19 +295,6 @@ s64 thp_memcg_drained_usage(const struct thp_fixture *f)
 s64 thp_memcg_usage(const struct thp_fixture *f)
 {
 	return page_counter_read(&f->charge_to->memory);
-}
-
-/* Sum over all CPUs, without the initial reference; 0 once @ref is killed */
-static s64 percpu_refs(struct percpu_ref *ref)
-{
-	unsigned long __percpu *count;
-	unsigned long refs = 0;
-	int cpu;
-
-	if (__ref_is_percpu(ref, &count))
-		for_each_possible_cpu(cpu)
-			refs += READ_ONCE(*per_cpu_ptr(count, cpu));
-	return refs;
 }
 
 /**

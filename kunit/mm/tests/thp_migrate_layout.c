@@ -178,7 +178,7 @@ static void pin(struct thp_model *model, unsigned int n, const struct thp_piece 
 struct thp_model *thp_layout_build(struct thp_fixture *f, const struct thp_piece *pieces)
 {
 	struct thp_model *model = kunit_kzalloc(f->test, sizeof(*model), GFP_KERNEL);
-	unsigned long i, nr;
+	unsigned long i;
 
 	KUNIT_ASSERT_NOT_NULL(f->test, model);
 	model->f = f;
@@ -190,13 +190,8 @@ struct thp_model *thp_layout_build(struct thp_fixture *f, const struct thp_piece
 	model->is_writable = f->vma->vm_flags & VM_WRITE;
 	for (i = 0; i < THP_MODEL_PAGES; i++)
 		model->pages[i].head = i;
-	if (pieces->what != THP_HOLE) {
-		mmap_read_lock(f->mm);
-		nr = anon_vma_prepare(f->vma);
-		mmap_read_unlock(f->mm);
-		KUNIT_ASSERT_EQ(f->test, nr, 0);
-		f->anon_vma = f->vma->anon_vma;
-	}
+	if (pieces->what != THP_HOLE)
+		thp_fixture_prepare_anon_vma(f);
 	for (i = 0; pieces[i].what != THP_HOLE; i++) {
 		struct page *page = build_piece(f, &pieces[i]);
 

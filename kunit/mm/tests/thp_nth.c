@@ -322,7 +322,6 @@ void thp_nth_expect_whole(struct thp_fixture *f, enum thp_nth_op op, unsigned in
 void thp_nth_clean_up(struct thp_fixture *f)
 {
 	unsigned long size = f->end - f->start;
-	int ret;
 
 	KUNIT_ASSERT_EQ(f->test, vm_munmap(f->start, size), 0);
 	lru_add_drain();
@@ -332,9 +331,5 @@ void thp_nth_clean_up(struct thp_fixture *f)
 				MAP_ANONYMOUS | MAP_PRIVATE | MAP_FIXED, 0));
 	f->vma = vma_lookup(f->mm, f->start);
 	KUNIT_ASSERT_NOT_NULL(f->test, f->vma);
-	mmap_read_lock(f->mm);
-	ret = anon_vma_prepare(f->vma);
-	mmap_read_unlock(f->mm);
-	KUNIT_ASSERT_EQ(f->test, ret, 0);
-	f->anon_vma = f->vma->anon_vma;
+	thp_fixture_prepare_anon_vma(f);
 }
